@@ -1,0 +1,138 @@
+"""An SE configuration: which sites have which SE block. A value; its text is its identity."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from senas.core.block import Activation, Gate, Placement, SEBlock, Squeeze, member, width
+from senas.core.site import Site
+from senas.errors import SpaceError
+
+Plain = dict[str, dict[str, str | int | bool] | None]
+
+
+class SEConfig(Mapping[str, SEBlock]):
+    """Site name -> SE block, for the sites that have one; every other site is without SE.
+
+    Immutable and hashable. Equal configurations build the same network, and have the same text, whatever
+    order or ratio they were written in.
+    """
+
+    __slots__ = ("_blocks",)
+
+    def __init__(self, blocks: Mapping[str, SEBlock | None] | None = None) -> None:
+        given = {site: block for site, block in (blocks or {}).items() if block is not None}
+        self._blocks: dict[str, SEBlock] = dict(sorted(given.items(), key=lambda item: _natural(item[0])))
+
+    def __getitem__(self, site: str) -> SEBlock:
+        return self._blocks[site]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._blocks)
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._blocks.items()))
+
+    def __str__(self) -> str:
+        return "; ".join(f"{site}: {block}" for site, block in self._blocks.items()) or "none"
+
+    def __repr__(self) -> str:
+        return f"SEConfig({self})"
+
+    @classmethod
+    def parse(cls, text: str) -> "SEConfig":
+        """The configuration whose `str` is `text`."""
+        if text == "none":
+            return cls()
+        pairs = [part.partition(": ") for part in text.split("; ")]
+        return cls({site: SEBlock.parse(block) for site, _, block in pairs})
+
+    def plain(self) -> Plain:
+        """As plain mappings of strings and numbers, for YAML."""
+        return {
+            site: {
+                "hidden": block.hidden,
+                "placement": str(block.placement),
+                "squeeze": str(block.squeeze),
+                "gate": str(block.gate),
+                "activation": str(block.activation),
+                "bias": block.bias,
+            }
+            for site, block in self.items()
+        }
+
+    @classmethod
+    def from_plain(cls, plain: object) -> "SEConfig":
+        """The inverse of `plain`; a site may also be given as `none`. Raises SpaceError naming the site and key."""
+        if not isinstance(plain, Mapping):
+            raise SpaceError(f'an SE configuration maps sites to SE blocks, got "{plain}"')
+        return cls({str(site): _block(str(site), given) for site, given in plain.items()})
+
+    def params(self, sites: Sequence[Site]) -> int:
+        """Weights that the SE blocks add, in closed form."""
+        return sum(block.params(site.place(block.placement).channels) for site, block in self.on(sites))
+
+    def macs(self, sites: Sequence[Site]) -> int:
+        """Multiply-accumulates that the SE blocks add for one image, in closed form."""
+        return sum(block.macs(site.place(block.placement).channels) for site, block in self.on(sites))
+
+    def on(self, sites: Sequence[Site]) -> list[tuple[Site, SEBlock]]:
+        """Its blocks beside their sites, in network order. Raises SpaceError naming the sites that are missing."""
+        missing = [name for name in self if name not in {site.name for site in sites}]
+        if missing:
+            raise SpaceError(
+                f"the network has no site {', '.join(missing)}; its sites are {', '.join(s.name for s in sites)}"
+            )
+        return [(site, self[site.name]) for site in sites if site.name in self]
+
+    def words(self, sites: Sequence[Site]) -> str:
+        """For people: `r16 standard: all`, or `r4 pre: layer1.0, layer1.1 | r8 standard: layer3.0`, or `none`."""
+        spoken: dict[str, list[str]] = {}
+        for site, block in self.on(sites):
+            spoken.setdefault(spoken_block(block, site), []).append(site.name)
+        everywhere = len(self) == len(sites) > 1 and len(spoken) == 1
+        parts = (f"{what}: {'all' if everywhere else ', '.join(where)}" for what, where in spoken.items())
+        return " | ".join(parts) or "none"
+
+    @classmethod
+    def everywhere(cls, sites: Sequence[Site], reduction: int = 16) -> "SEConfig":
+        """The literature's usual choice: a standard block at every site that offers the placement."""
+        return cls(
+            {
+                site.name: SEBlock(hidden=width(site.places[Placement.STANDARD].channels, reduction))
+                for site in sites
+                if Placement.STANDARD in site.places
+            }
+        )
+
+
+def spoken_block(block: SEBlock, site: Site) -> str:
+    """The block with its width as the smallest usual ratio that gives it: `r16 standard`; else `h5 standard`."""
+    channels = site.place(block.placement).channels
+    usual = [r for r in (2, 4, 8, 16, 32, 64) if width(channels, r) == block.hidden]
+    # Several ratios can give one width (C = 16: r = 16 and r = 32 are both 1); the smallest names it.
+    return f"r{usual[0]} {block.traits}" if usual else str(block)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _block(site: str, given: object) -> SEBlock | None:
+    if given is None or given == "none":
+        return None
+    if not isinstance(given, Mapping):
+        raise SpaceError(f'site {site}: an SE block is a mapping with "hidden" and "placement", or none; got "{given}"')
+    kinds = {"placement": Placement, "squeeze": Squeeze, "gate": Gate, "activation": Activation}
+    known = {"hidden", "bias", *kinds}
+    if unknown := [key for key in given if key not in known]:
+        raise SpaceError(f'site {site}: unknown key "{unknown[0]}"; an SE block has {", ".join(sorted(known))}')
+    hidden, bias = given.get("hidden"), given.get("bias", True)
+    if type(hidden) is not int:
+        raise SpaceError(f'site {site}: hidden must be a whole number, got "{hidden}"')
+    if type(bias) is not bool:
+        raise SpaceError(f'site {site}: bias must be true or false, got "{bias}"')
+    fields = {key: member(kind, given[key], f"site {site}: {key}") for key, kind in kinds.items() if key in given}
+    return SEBlock(hidden=hidden, bias=bias, **fields)  # type: ignore[arg-type]

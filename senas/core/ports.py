@@ -1,0 +1,46 @@
+"""The three ports that the search loop joins: proposers choose, evaluators measure, recorders remember."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from senas.core.objective import Scores
+from senas.core.trial import Job, Result, Trial
+
+Report = Callable[[Job, int, Scores], bool]
+"""Told of a job's scores after each epoch (1, 2, ...); answers whether training should stop there."""
+
+
+class Proposer(Protocol):
+    """Chooses what to try next. Its storage is the truth of a study: what it was told survives a crash."""
+
+    def trials(self) -> list[Trial]:
+        """All trials so far, by number."""
+
+    def ask(self) -> Trial:
+        """The next trial, running. One that was asked for and never told is given again first."""
+
+    def ask_untried(self) -> Trial:
+        """A trial of a configuration that no trial had before. Raises SpaceError when there is none left."""
+
+    def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
+        """Told of a running trial's scores after an epoch; answers whether to prune it."""
+
+    def tell(self, trial: Trial) -> None:
+        """What came of a trial. Once this returns, it is not lost."""
+
+
+class Evaluator(Protocol):
+    """Turns jobs into results."""
+
+    def evaluate(self, jobs: Sequence[Job], report: Report) -> Iterator[Result]:
+        """One result a job, in the order in which they finish."""
+
+
+class Recorder(Protocol):
+    """Remembers for people. What it holds can be rebuilt from the proposer's storage: its failures stop nothing."""
+
+    def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None:
+        """A finished trial, the numbers of the trials that are on the front with it, and the front's hypervolume."""
+
+    def conclude(self, *, finished: bool, description: str, files: Mapping[str, bytes]) -> None:
+        """The search ended: by itself (`finished`) or stopped. `description` is Markdown; `files` by name."""

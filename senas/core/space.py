@@ -1,0 +1,179 @@
+"""The search space: the finite set of SE configurations a study may propose."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from senas.core.block import Activation, Gate, Placement, SEBlock, Squeeze, width
+from senas.core.config import SEConfig
+from senas.core.site import Site, select, stages
+from senas.errors import SpaceError
+
+Choose = Callable[[str, Sequence[str]], str]
+"""Given the name of a choice and all its options in words, returns one of them."""
+
+Blocks = tuple[SEBlock | None, ...]
+PER = ("site", "stage", "network")
+NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """What a user may choose from: each list is one axis of every site's options.
+
+    sites:      names or globs of the sites that are open; the others stay without SE.
+    per:        `site`, `stage` or `network`: what shares one choice.
+    reduction:  reduction ratios r; the hidden width is max(1, C // r).
+    optional:   whether a site may go without SE.
+    """
+
+    sites: tuple[str, ...] = ("*",)
+    per: str = "site"
+    reduction: tuple[int, ...] = (4, 16)
+    placement: tuple[Placement, ...] = (Placement.STANDARD,)
+    squeeze: tuple[Squeeze, ...] = (Squeeze.AVG,)
+    gate: tuple[Gate, ...] = (Gate.SIGMOID,)
+    activation: tuple[Activation, ...] = (Activation.RELU,)
+    bias: tuple[bool, ...] = (True,)
+    optional: bool = True
+
+    def __post_init__(self) -> None:
+        if self.per not in PER:
+            raise SpaceError(f'space.per must be one of {", ".join(PER)}, got "{self.per}"')
+        for axis in ("sites", "reduction", "placement", "squeeze", "gate", "activation", "bias"):
+            if not getattr(self, axis):
+                raise SpaceError(f"space.{axis} is empty; give at least one value")
+        if min(self.reduction) < 1:
+            raise SpaceError(
+                f"space.reduction must be at least 1, got {min(self.reduction)}; "
+                "space.optional=true lets a site go without SE"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Sites that share one decision, and what can be decided: option in words -> a block or none for each site."""
+
+    name: str
+    sites: tuple[str, ...]
+    options: Mapping[str, Blocks]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """A finite set of SE configurations: the product of its choices. No two option lists give one configuration."""
+
+    sites: tuple[Site, ...]
+    choices: tuple[Choice, ...]
+
+    @property
+    def size(self) -> int:
+        """How many SE configurations there are."""
+        return math.prod(len(choice.options) for choice in self.choices)
+
+    def draw(self, choose: Choose) -> SEConfig:
+        """Walk the choices, asking `choose` once for each, and return what was chosen.
+
+        Raises SpaceError where `choose` answers with an option that is not offered.
+        """
+        blocks: dict[str, SEBlock | None] = {}
+        for choice in self.choices:
+            option = choose(choice.name, list(choice.options))
+            if option not in choice.options:
+                raise SpaceError(f'{choice.name}: "{option}" is not among {", ".join(choice.options)}')
+            blocks.update(zip(choice.sites, choice.options[option], strict=True))
+        return SEConfig(blocks)
+
+    def encode(self, config: SEConfig) -> dict[str, str]:
+        """The options that `draw` would need to return `config`. Raises SpaceError where it is not in the space."""
+        options: dict[str, str] = {}
+        for choice in self.choices:
+            wanted = tuple(config.get(site) for site in choice.sites)
+            found = [option for option, blocks in choice.options.items() if blocks == wanted]
+            if not found:
+                raise SpaceError(f"{config} is not in the search space: {choice.name} has no such option")
+            options[choice.name] = found[0]
+        if closed := [site for site in config if site not in self._open]:
+            raise SpaceError(f"{config} is not in the search space: {', '.join(closed)} is not open")
+        return options
+
+    def __contains__(self, config: SEConfig) -> bool:
+        try:
+            self.encode(config)
+        except SpaceError:
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[SEConfig]:
+        """Every configuration, in a fixed order. There are `size` of them."""
+        for options in itertools.product(*(choice.options for choice in self.choices)):
+            named = dict(zip((choice.name for choice in self.choices), options, strict=True))
+            yield self.draw(lambda name, _, named=named: named[name])  # type: ignore[misc]
+
+    @property
+    def largest_params(self) -> int:
+        """SE parameters of the configuration that has the most."""
+        return sum(
+            max(
+                SEConfig(dict(zip(choice.sites, blocks, strict=True))).params(self.sites)
+                for blocks in choice.options.values()
+            )
+            for choice in self.choices
+        )
+
+    @property
+    def _open(self) -> set[str]:
+        return {site for choice in self.choices for site in choice.sites}
+
+
+def search_space(sites: Sequence[Site], axes: Axes) -> SearchSpace:
+    """The space of `axes` on a backbone's sites.
+
+    A placement that not all sites of a choice offer is not among its options, and ratios that give the same widths
+    (at C = 16, r = 16 and r = 32) are one option, named by the first. Raises SpaceError where nothing is left.
+    """
+    opened = select(sites, axes.sites)
+    choices = tuple(_choice(name, group, axes) for name, group in _groups(opened, axes.per))
+    space = SearchSpace(tuple(sites), choices)
+    if space.largest_params == 0:
+        raise SpaceError("the search space is empty: no site offers any of space.placement")
+    return space
+
+
+def _groups(opened: Sequence[Site], per: str) -> list[tuple[str, tuple[Site, ...]]]:
+    if per == "site":
+        return [(site.name, (site,)) for site in opened]
+    if per == "stage":
+        return [(f"stage{n}", run) for n, run in enumerate(stages(opened), 1)]
+    return [("network", tuple(opened))]
+
+
+def _choice(name: str, group: Sequence[Site], axes: Axes) -> Choice:
+    options: dict[str, Blocks] = {NONE: (None,) * len(group)} if axes.optional else {}
+    seen = set(options.values())
+    for r, placement, squeeze, gate, activation, bias in itertools.product(
+        axes.reduction, axes.placement, axes.squeeze, axes.gate, axes.activation, axes.bias
+    ):
+        if not all(placement in site.places for site in group):
+            continue
+        blocks = tuple(
+            SEBlock(
+                hidden=width(site.places[placement].channels, r),
+                placement=placement,
+                squeeze=squeeze,
+                gate=gate,
+                activation=activation,
+                bias=bias,
+            )
+            for site in group
+        )
+        if blocks not in seen:
+            seen.add(blocks)
+            options[f"r{r} {blocks[0].traits}"] = blocks
+    if not options:
+        raise SpaceError(
+            f"{name} offers none of the placements {', '.join(axes.placement)}; "
+            "add another to space.placement, leave the site out of space.sites, or set space.optional=true"
+        )
+    return Choice(name, tuple(site.name for site in group), options)

@@ -1,0 +1,87 @@
+"""Jobs, results and trials: what was asked for, what came out, and what a study remembers of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from senas.core.config import SEConfig
+from senas.core.objective import Scores
+
+
+class Status(StrEnum):
+    """What became of a trial, in Optuna's words."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+class Failure(StrEnum):
+    """Why training can fail without anybody being wrong."""
+
+    DIVERGED = "diverged"
+    MEMORY = "out of memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work for an evaluator: train this configuration with this seed for so many epochs.
+
+    weights:  where to leave the trained weights; None keeps none.
+    """
+
+    config: SEConfig
+    seed: int
+    epochs: int
+    weights: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a job.
+
+    scores:   of the last epoch trained; empty when training failed.
+    curve:    scores of every epoch, in order.
+    failure:  what went wrong, and `reason` in words; None when it went well.
+    """
+
+    job: Job
+    status: Status
+    scores: Scores = field(default_factory=dict)
+    curve: Sequence[Scores] = ()
+    seconds: float = 0.0
+    failure: Failure | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One proposal and what came of it.
+
+    values:   what the objective made of the scores; empty unless complete.
+    repeats:  number of the earlier trial whose result answered this one; None where it was trained.
+    origin:   who proposed it: `sampler`, `start` (a starting point), or `untried` (drawn at random because the
+              sampler kept repeating itself).
+    started:  seconds since 1970.
+    """
+
+    number: int
+    status: Status
+    config: SEConfig
+    seed: int
+    scores: Scores = field(default_factory=dict)
+    values: tuple[float, ...] = ()
+    curve: Sequence[Mapping[str, float]] = ()
+    seconds: float = 0.0
+    started: float = 0.0
+    failure: Failure | None = None
+    reason: str = ""
+    repeats: int | None = None
+    origin: str = "sampler"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts towards `study.trials`: finished, and not answered from an earlier one."""
+        return self.status is not Status.RUNNING and self.repeats is None
