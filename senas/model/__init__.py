@@ -1,0 +1,1 @@
+"""Networks: SE blocks as modules, sites and surgery on the traced graph, backbones, costs."""

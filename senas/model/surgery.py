@@ -1,0 +1,117 @@
+"""Putting SE blocks into a backbone, on its traced graph.
+
+What comes out is a copy of the backbone, of its own class and with its own parameter names, that runs the edited
+forward.
+"""
+
+import copy
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from senas.core.block import SEBlock
+from senas.core.config import SEConfig
+from senas.core.site import Site
+from senas.model.se import SqueezeExcitation
+from senas.model.sites import Traced, Unit, trace
+
+
+def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0) -> nn.Module:
+    """A copy of `backbone` with the blocks of `config` in it. The backbone itself is not touched.
+
+    traced:  from `trace` on this backbone, or on another of the same structure.
+    seed:    of the blocks' initial weights. Each site draws from a stream of its own, so that a block starts equal
+             whatever other sites have.
+    Without blocks, the copy computes bit for bit what the backbone does. Raises SpaceError for a site, or a placement
+    at a site, that the backbone does not have.
+    """
+    wanted = [(unit, block) for unit in traced.units for site, block in config.on(traced.sites) if site is unit.site]
+    net = copy.deepcopy(backbone)
+    if not wanted:
+        return net
+    graph, nodes = _copy(traced.graph)
+    gated: dict[fx.Node, fx.Node] = {}
+    for unit, block in wanted:
+        module = _block(block, unit.site, backbone, seed)
+        target = _add(net, unit, module)
+        cut = unit.cuts[block.placement]
+        source = gated.get(nodes[cut.source], nodes[cut.source])
+        with graph.inserting_after(source):
+            gate = graph.call_module(target, (source,))
+        for reader in cut.readers:
+            nodes[reader].replace_input_with(source, gate)
+        if list(source.users) == [gate]:
+            gated[source] = gate  # a later unit that forks from this value forks from the gated one
+    graph.lint()
+    _run_graph(net, graph)
+    return net
+
+
+def insert_se(module: nn.Module, config: SEConfig, example: Sequence[int], seed: int = 0) -> nn.Module:
+    """A copy of any network of yours with SE blocks in it: `trace`, then `insert`. `example`: (C, H, W) of an image."""
+    return insert(module, config, trace(module, example), seed)
+
+
+def se_params(net: nn.Module) -> int:
+    """Parameters of the SE blocks in a network, counted."""
+    blocks = (module for module in net.modules() if isinstance(module, SqueezeExcitation))
+    return sum(parameter.numel() for block in blocks for parameter in block.parameters())
+
+
+def _copy(graph: fx.Graph) -> tuple[fx.Graph, dict[str, fx.Node]]:
+    """A copy of the graph, and its nodes by the names they have in the original."""
+    twin = fx.Graph()
+    twins: dict[fx.Node, fx.Node] = {}
+    result = twin.graph_copy(graph, twins)
+    original_output = next(iter(reversed(graph.nodes)))
+    twins[original_output] = twin.output(result)
+    return twin, {node.name: copied for node, copied in twins.items()}
+
+
+def _block(block: SEBlock, site: Site, backbone: nn.Module, seed: int) -> SqueezeExcitation:
+    """The block as a module, its weights drawn from the site's own stream, placed and in the mode of the backbone."""
+    digest = hashlib.sha256(f"{seed} {site.name}".encode()).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(digest[:7], "big"))
+        module = SqueezeExcitation(block, site.place(block.placement).channels)
+    like = next((p for p in backbone.parameters() if p.is_floating_point()), None)
+    if like is not None:
+        module.to(device=like.device, dtype=like.dtype)
+    return module.train(backbone.training)
+
+
+def _add(net: nn.Module, unit: Unit, module: SqueezeExcitation) -> str:
+    """Adds the block to the module that owns the unit, and says under which path."""
+    owner = net.get_submodule(unit.owner)
+    name = "se"
+    while hasattr(owner, name):
+        name = f"{name}_"  # the backbone has something of that name already
+    owner.add_module(name, module)
+    return f"{unit.owner}.{name}" if unit.owner else name
+
+
+def _run_graph(net: nn.Module, graph: fx.Graph) -> None:
+    """Make `net` compute `graph`, keeping its modules, its parameter names, and its class as a base."""
+    code = graph.python_code("self")
+    namespace: dict[str, Any] = dict(code.globals)
+    exec(compile(code.src, f"<senas surgery on {type(net).__name__}>", "exec"), namespace)
+    base = type(net)
+    net.__class__ = _subclass(base, namespace["forward"], graph)
+
+
+def _subclass(base: type[nn.Module], forward: Callable[..., Any], graph: fx.Graph) -> type[nn.Module]:
+    def reduce(self: nn.Module, protocol: Any = None) -> tuple[Any, ...]:
+        return _restore, (base, graph, self.__dict__)
+
+    return type(base.__name__, (base,), {"forward": forward, "__reduce_ex__": reduce, "__module__": base.__module__})
+
+
+def _restore(base: type[nn.Module], graph: fx.Graph, state: dict[str, Any]) -> nn.Module:
+    """Rebuilds a network from what `pickle` or `deepcopy` kept: its class cannot be imported by name."""
+    net = base.__new__(base)
+    net.__dict__.update(state)
+    _run_graph(net, graph)
+    return net
