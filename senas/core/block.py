@@ -103,8 +103,8 @@ class SEBlock:
     @classmethod
     def parse(cls, text: str) -> "SEBlock":
         """The block whose `str` is `text`. Raises SpaceError for anything else."""
-        head, *words = text.split()
-        if not (head.startswith("h") and head[1:].isdigit() and words):
+        head, *words = text.split() or [""]
+        if not (head.startswith("h") and head[1:].isdecimal() and words):
             raise SpaceError(f'an SE block reads like "h4 standard", got "{text}"')
         fields: dict[str, object] = {
             "hidden": int(head[1:]),
@@ -120,7 +120,10 @@ class SEBlock:
                     break
             else:
                 raise SpaceError(f'unknown word "{word}" in the SE block "{text}"')
-        return cls(**fields)  # type: ignore[arg-type]
+        block = cls(**fields)  # type: ignore[arg-type]
+        if str(block) != text:
+            raise SpaceError(f'an SE block has one spelling: write "{block}" for "{text}"')
+        return block
 
 
 def member(kind: type[E], text: object, key: str) -> E:

@@ -21,7 +21,7 @@ class SEConfig(Mapping[str, SEBlock]):
 
     def __init__(self, blocks: Mapping[str, SEBlock | None] | None = None) -> None:
         given = {site: block for site, block in (blocks or {}).items() if block is not None}
-        self._blocks: dict[str, SEBlock] = dict(sorted(given.items(), key=lambda item: _natural(item[0])))
+        self._blocks: dict[str, SEBlock] = dict(sorted(given.items(), key=lambda item: (_natural(item[0]), item[0])))
 
     def __getitem__(self, site: str) -> SEBlock:
         return self._blocks[site]
@@ -47,7 +47,11 @@ class SEConfig(Mapping[str, SEBlock]):
         if text == "none":
             return cls()
         pairs = [part.partition(": ") for part in text.split("; ")]
-        return cls({site: SEBlock.parse(block) for site, _, block in pairs})
+        config = cls({site: SEBlock.parse(block) for site, _, block in pairs})
+        if len(config) < len(pairs):
+            sites = [site for site, _, _ in pairs]
+            raise SpaceError(f"site {next(s for s in sites if sites.count(s) > 1)} has two SE blocks; keep one")
+        return config
 
     def plain(self) -> Plain:
         """As plain mappings of strings and numbers, for YAML."""
@@ -130,8 +134,8 @@ def _block(site: str, given: object) -> SEBlock | None:
     if unknown := [key for key in given if key not in known]:
         raise SpaceError(f'site {site}: unknown key "{unknown[0]}"; an SE block has {", ".join(sorted(known))}')
     hidden, bias = given.get("hidden"), given.get("bias", True)
-    if type(hidden) is not int:
-        raise SpaceError(f'site {site}: hidden must be a whole number, got "{hidden}"')
+    if type(hidden) is not int or hidden < 1:
+        raise SpaceError(f'site {site}: hidden must be a whole number of at least 1, got "{hidden}"; or give none')
     if type(bias) is not bool:
         raise SpaceError(f'site {site}: bias must be true or false, got "{bias}"')
     fields = {key: member(kind, given[key], f"site {site}: {key}") for key, kind in kinds.items() if key in given}

@@ -27,7 +27,7 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
     Points that do not beat the reference in every coordinate add nothing. Exact, by slicing along the last
     coordinate: O(n log n) for two coordinates, another factor n for each one more.
     """
-    cloud, corner = _cloud(points), np.asarray(reference, dtype=float)
+    cloud, corner = _cloud(points), _cloud([reference])[0]
     cloud = cloud[(cloud < corner).all(axis=1)] if len(cloud) else cloud
     return _volume(cloud, corner) if len(cloud) else 0.0
 
@@ -53,7 +53,7 @@ def knee(points: Sequence[Point]) -> int:
 
 def smallest(losses: Sequence[float], sizes: Sequence[float], margin: float) -> int:
     """Index of the smallest size whose loss is within `margin` of the lowest; of equals, the lowest loss."""
-    if margin < 0:
+    if not margin >= 0:
         raise ConfigError(f"study.margin must be at least 0, got {margin}")
     cloud = _cloud(list(zip(losses, sizes, strict=True)))
     near = np.flatnonzero(cloud[:, 0] <= cloud[:, 0].min() + margin)

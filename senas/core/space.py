@@ -134,18 +134,22 @@ def search_space(sites: Sequence[Site], axes: Axes) -> SearchSpace:
     (at C = 16, r = 16 and r = 32) are one option, named by the first. Raises SpaceError where nothing is left.
     """
     opened = select(sites, axes.sites)
-    choices = tuple(_choice(name, group, axes) for name, group in _groups(opened, axes.per))
+    choices = tuple(_choice(name, group, axes) for name, group in _groups(sites, opened, axes.per))
     space = SearchSpace(tuple(sites), choices)
     if space.largest_params == 0:
-        raise SpaceError("the search space is empty: no site offers any of space.placement")
+        raise SpaceError(
+            "the search space is empty: no choice has a site or group of sites that all offer one of space.placement "
+            f"({', '.join(axes.placement)}); add another, or set space.per=site"
+        )
     return space
 
 
-def _groups(opened: Sequence[Site], per: str) -> list[tuple[str, tuple[Site, ...]]]:
+def _groups(sites: Sequence[Site], opened: Sequence[Site], per: str) -> list[tuple[str, tuple[Site, ...]]]:
     if per == "site":
         return [(site.name, (site,)) for site in opened]
     if per == "stage":
-        return [(f"stage{n}", run) for n, run in enumerate(stages(opened), 1)]
+        runs = [(f"stage{n}", tuple(site for site in run if site in opened)) for n, run in enumerate(stages(sites), 1)]
+        return [(name, run) for name, run in runs if run]
     return [("network", tuple(opened))]
 
 

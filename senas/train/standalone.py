@@ -1,0 +1,200 @@
+"""The evaluator that trains one configuration at a time."""
+
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.warnings import PossibleUserWarning  # type: ignore[attr-defined]
+from safetensors.torch import save_file
+from torch import nn
+
+from senas.core.ports import Report
+from senas.core.trial import Failure, Job, Result, Status
+from senas.model.cost import macs, params
+from senas.model.sites import Traced
+from senas.model.surgery import insert
+from senas.train.data import ImageData
+from senas.train.task import Classification, Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Where and how arithmetic is done. Threads: of torch on a CPU; None chooses, see `threads_for`."""
+
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    compile: bool = False
+    threads: int | None = None
+
+
+class Standalone:
+    """Trains each job's configuration by itself, from the seed's initial weights.
+
+    The backbone's initial weights and the order of the data depend on the seed alone, not on which SE blocks are there.
+    """
+
+    def __init__(
+        self, build: Callable[[], nn.Module], traced: Traced, data: ImageData, recipe: Recipe, device: Device
+    ) -> None:
+        self.build, self.traced, self.data, self.recipe, self.device = build, traced, data, recipe, device
+        backbone = build()
+        self.backbone_params, self.backbone_macs = params(backbone), macs(backbone, data.shape)
+
+    def evaluate(self, jobs: Sequence[Job], report: Report) -> Iterator[Result]:
+        for job in jobs:
+            yield self._train(job, report)
+
+    def network(self, job: Job) -> nn.Module:
+        """The job's network as training starts with it."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            backbone = self.build()
+        return insert(backbone, job.config, self.traced, job.seed)
+
+    def costs(self, job: Job) -> dict[str, float]:
+        """SE parameters, parameters and MACs of the job's network, in closed form."""
+        added, sites = job.config.params(self.traced.sites), self.traced.sites
+        return {
+            "se_params": added,
+            "params": self.backbone_params + added,
+            "macs": self.backbone_macs + job.config.macs(sites),
+        }
+
+    def _train(self, job: Job, report: Report) -> Result:
+        start = time.monotonic()
+        costs = self.costs(job)
+        watch = _Watch(lambda epoch, scores: report(job, epoch, {**scores, **costs}))
+        failure, reason = None, ""
+        try:
+            with _quiet(), _threads(self.device.threads or threads_for(self.backbone_macs * self.data.batch_size)):
+                task = self._fit(job, watch)
+            if watch.diverged:
+                failure, reason = Failure.DIVERGED, f"the loss is not finite after epoch {len(watch.curve)}"
+            elif job.weights is not None and not watch.stopped:
+                _save(task.net, job.weights)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            failure, reason = Failure.MEMORY, str(error).splitlines()[0] if str(error) else "out of memory"
+        seconds = time.monotonic() - start
+        ended = Status.PRUNED if watch.stopped else Status.COMPLETE
+        return Result(
+            job=job,
+            status=ended if failure is None else Status.FAILED,
+            scores={**watch.curve[-1], **costs} if failure is None else {},
+            curve=tuple(watch.curve),
+            seconds=seconds,
+            failure=failure,
+            reason=reason,
+        )
+
+    def _fit(self, job: Job, watch: "_Watch") -> Classification:
+        task = Classification(self.network(job), self.recipe)
+        if self.recipe.channels_last:
+            task.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.device.compile:
+            task.net.compile()
+        self.data.seed = job.seed
+        torch.manual_seed(job.seed)  # whatever is random inside the network, such as dropout
+        trainer = pl.Trainer(
+            accelerator=self.device.accelerator,
+            devices=1,
+            precision=self.device.precision,  # type: ignore[arg-type]
+            max_epochs=job.epochs,
+            callbacks=[watch],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        with _interruptible():
+            trainer.fit(task, datamodule=self.data)
+        return task
+
+
+def threads_for(macs_a_batch: int) -> int:
+    """One thread for small networks, where a second one costs more than it brings; else as many as torch would take."""
+    return 1 if macs_a_batch < 2e9 else torch.get_num_threads()
+
+
+class _Watch(pl.Callback):
+    """Keeps the scores of each epoch, passes them on, and stops training when told to or when the loss is lost."""
+
+    def __init__(self, report: Callable[[int, Mapping[str, float]], bool]) -> None:
+        self.report = report
+        self.curve: list[dict[str, float]] = []
+        self.stopped = self.diverged = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        scores = dict(pl_module.scores)  # type: ignore[arg-type]
+        self.diverged = not all(map(_finite, scores.values()))
+        if not self.diverged:
+            self.curve.append(scores)
+            last = len(self.curve) == trainer.max_epochs
+            self.stopped = self.report(len(self.curve), scores) and not last
+        trainer.should_stop = trainer.should_stop or self.stopped or self.diverged
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+
+
+def _save(net: nn.Module, path: Path) -> None:
+    """Whole or not at all: a file that was being written when the power went is not taken for weights."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}, partial)
+    partial.replace(path)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning explains itself for every trainer it makes; once a trial is too often."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # between Lightning and torch
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lightning answers Ctrl-C by ignoring further ones and leaving Python; here it is a KeyboardInterrupt again."""
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None

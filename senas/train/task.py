@@ -1,0 +1,122 @@
+"""The LightningModule: image classification with cross-entropy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from senas.errors import ConfigError
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
+SCHEDULES = ("one_cycle", "cosine", "constant")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network is trained. `lr` is the highest learning rate of the schedule, which spans the planned epochs."""
+
+    optimizer: str
+    lr: float
+    weight_decay: float
+    schedule: str
+    label_smoothing: float
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f'trainer.optimizer must be one of {", ".join(OPTIMIZERS)}, got "{self.optimizer}"')
+        if self.schedule not in SCHEDULES:
+            raise ConfigError(f'trainer.schedule must be one of {", ".join(SCHEDULES)}, got "{self.schedule}"')
+        if not 0 < self.lr < float("inf"):
+            raise ConfigError(f"trainer.lr must be a number above 0, got {self.lr}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ConfigError(f"trainer.weight_decay must be a number of at least 0, got {self.weight_decay}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {self.label_smoothing}")
+
+
+class Classification(pl.LightningModule):
+    """Trains `net`, (B, C, H, W) -> logits (B, classes), and measures it on the validation part after each epoch.
+
+    scores:  of the last epoch: train_loss (with label smoothing), val_loss (without), val_accuracy, val_error.
+    """
+
+    def __init__(self, net: nn.Module, recipe: Recipe) -> None:
+        super().__init__()
+        self.net, self.recipe = net, recipe
+        self.scores: dict[str, float] = {}
+        # Sums stay on the device during an epoch; reading them each step would make it wait.
+        self._train = _Sums()
+        self._val = _Sums()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, labels = batch
+        loss = F.cross_entropy(self._logits(images), labels, label_smoothing=self.recipe.label_smoothing)
+        self._train.add(loss.detach() * len(labels), None, len(labels))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        images, labels = batch
+        logits = self._logits(images)
+        correct = (logits.argmax(1) == labels).sum()
+        self._val.add(F.cross_entropy(logits, labels, reduction="sum"), correct, len(labels))
+
+    def on_validation_epoch_end(self) -> None:
+        train_loss, _ = self._train.means()
+        val_loss, val_accuracy = self._val.means()
+        self.scores = {
+            "train_loss": train_loss,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "val_error": 1 - val_accuracy,
+        }
+
+    def configure_optimizers(self) -> Any:
+        recipe, steps = self.recipe, int(self.trainer.estimated_stepping_batches)
+        optimizer = OPTIMIZERS[recipe.optimizer](self.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+        scheduler: LRScheduler | None = None
+        if recipe.schedule == "one_cycle":
+            # At least one step up and one down: a single one has no cycle.
+            scheduler = OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=max(steps, 4))
+        elif recipe.schedule == "cosine":
+            scheduler = CosineAnnealingLR(optimizer, T_max=steps)
+        if scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _logits(self, images: Tensor) -> Tensor:
+        if self.recipe.channels_last:
+            images = images.to(memory_format=torch.channels_last)
+        logits: Tensor = self.net(images)
+        return logits.float()
+
+
+class _Sums:
+    """Sum of losses and of correct answers over an epoch, and their means once it is over."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self.loss: Tensor | float = 0.0
+        self.correct: Tensor | float = 0.0
+        self.images = 0
+
+    def add(self, loss: Tensor, correct: Tensor | None, images: int) -> None:
+        self.loss = self.loss + loss.double()
+        self.correct = self.correct + (0.0 if correct is None else correct)
+        self.images += images
+
+    def means(self) -> tuple[float, float]:
+        loss, correct = float(self.loss) / self.images, float(self.correct) / self.images
+        self._reset()
+        return loss, correct
