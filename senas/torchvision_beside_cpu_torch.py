@@ -45,11 +45,11 @@ def _declare_missing_operators(torchvision: Path) -> None:
     extension = next(torchvision.glob("_C*.so"), None)
     try:
         if extension is not None:
-            torch.ops.load_library(str(extension))
+            torch.ops.load_library(str(extension))  # type: ignore[no-untyped-call]
             return
     except OSError:
         pass  # built against another torch: declare what it would have defined
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for operator in ("nms", "qnms"):
-        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     _kept_alive.append(library)  # a Library that is collected takes its definitions with it

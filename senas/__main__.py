@@ -1,0 +1,5 @@
+"""`python -m senas` is the program `senas`."""
+
+from senas.app.main import main
+
+main()

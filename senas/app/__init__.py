@@ -1,0 +1,1 @@
+"""The commands: Hydra configs become values once, here, and everything is wired together."""

@@ -1,0 +1,34 @@
+"""senas dashboard: MLflow's pages on the studies, with the newest front in view."""
+
+from pathlib import Path
+
+from senas.app.paths import MlflowStore
+from senas.app.schema import DashboardConfig
+from senas.errors import ConfigError, StudyError
+from senas.record.server import serve
+from senas.record.view import view_link
+from senas.report.console import Terminal
+from senas.search.interrupt import Interrupt
+
+
+def main(config: DashboardConfig) -> None:
+    """Serves until Ctrl-C. Where tracking.uri is a server already, prints the link to it."""
+    terminal = Terminal()
+    tracking, study = config.tracking, config.study.name
+    if tracking.uri and tracking.uri.startswith(("http://", "https://")):
+        terminal.say(view_link(tracking.uri, tracking.experiment, study, tracking.uri))
+        return
+    store = MlflowStore(Path(config.root))
+    if tracking.uri is None and not (Path(config.root) / "mlflow.db").exists():
+        raise StudyError(f"root: no study was recorded in {config.root} yet; run `senas search`, or name another root")
+    if not 0 <= config.port < 65536:
+        raise ConfigError(f"port must be between 0 and 65535, got {config.port}")
+    uri = tracking.uri or store.uri
+    terminal.say("starting MLflow ...")
+    try:
+        with Interrupt(), serve(uri, port=config.port, artifacts=store.artifacts) as server:
+            terminal.say(f"{view_link(uri, tracking.experiment, study, server.url)}\n\nCtrl-C ends it")
+            server.wait()
+            terminal.warn("the MLflow server ended")
+    except KeyboardInterrupt:
+        terminal.say("\nended")

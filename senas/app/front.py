@@ -1,0 +1,22 @@
+"""senas front: a study's front again, with another penalty or pick. Nothing is trained."""
+
+from senas.app.schema import FrontConfig
+from senas.app.show import show_front
+from senas.app.wiring import set_up_again
+from senas.report.console import Terminal
+from senas.search.optuna import read_trials
+
+
+def main(config: FrontConfig) -> None:
+    """Prints the front. Changes nothing on disk."""
+    setup = set_up_again(config.root, config.study.name)
+    trials = read_trials(setup.folder.name, setup.storage, setup.space)
+    standing = setup.standing(trials, config.objective.penalty, config.study.margin)
+    picked, why = standing.pick(config.pick or setup.config.objective.pick)
+    volume, (loss, params) = standing.hypervolume(), standing.reference
+    terminal = Terminal()
+    terminal.say(
+        f"study {setup.folder.name}: {sum(trial.counts for trial in trials)} trials, {len(standing.measured)} trained "
+        f"to the end; hypervolume {volume:,.0f} of {loss * params:,.0f} nats x parameters"
+    )
+    show_front(terminal, setup, standing, picked, why)

@@ -1,0 +1,79 @@
+"""What `--help` prints. Reads the names of the config files, nothing else: it has to be there at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from senas.app.paths import conf_dir
+
+ABOUT = (
+    "senas finds which layers of a CNN should get Squeeze-and-Excitation blocks, how narrow, and where each gate sits."
+)
+
+EXAMPLES = {
+    "search": """\
+  senas search                                         digits, a small residual network, 24 trials: about a minute
+  senas search study.trials=48                         the same study goes on to 48 trials
+  senas search data=fashion_mnist backbone=resnet20 objective=pareto study.trials=100 trainer.epochs=5
+  senas search +experiment=fashion_mnist_two_cores     a set of overrides from conf/experiment/
+  senas search --multirun objective.penalty=0.02,0.1   one study for each""",
+    "front": """\
+  senas front study.name=NAME                          as it is
+  senas front study.name=NAME objective.penalty=0.02   what another penalty would recommend; nothing is trained
+  senas front study.name=NAME pick=smallest study.margin=0.02""",
+    "sites": """\
+  senas sites backbone=resnet20 data=fashion_mnist""",
+    "export": """\
+  senas export study.name=NAME                         the recommended configuration, to exported/NAME
+  senas export study.name=NAME pick=trial:7 to=DIR     another one, elsewhere""",
+    "dashboard": """\
+  senas dashboard                                      the newest study
+  senas dashboard study.name=NAME port=5001""",
+}
+
+
+def overview(commands: Mapping[str, str]) -> str:
+    """The help of `senas` itself."""
+    width = max(map(len, commands))
+    lines = "\n".join(f"  {name:<{width}}  {what}" for name, what in commands.items())
+    return f"""{ABOUT}
+
+usage: senas COMMAND [key=value ...]
+
+{lines}
+
+  senas COMMAND --help            its examples, groups and keys
+  senas COMMAND --cfg job         its whole configuration, as it would run
+  eval "$(senas -sc install=bash)"  tab completion
+
+Start with `senas search`."""
+
+
+def command_help(command: str, what: str) -> str:
+    """The help of one command: examples, the groups it has and what there is in each, its own keys."""
+    conf = conf_dir()
+    text = (conf / f"{command}.yaml").read_text()
+    groups = [line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("  - ") and ": " in line]
+    chosen = [line.split(": ")[1] for line in text.splitlines() if line.startswith("  - ") and ": " in line]
+    _, _, own = text.partition("- _self_\n")
+    parts = [f"senas {command}: {what}", f"usage: senas {command} [key=value ...]", EXAMPLES[command]]
+    if groups:
+        rows = []
+        for group, default in zip(groups, chosen, strict=True):
+            names = sorted((path.stem for path in (conf / group).glob("*.yaml")), key=_natural)
+            rows.append(f"  {group:<10} {', '.join(f'[{n}]' if n == default else n for n in names)}")
+        rows += [] if command != "search" else [f"  {'+experiment':<10} {', '.join(_names(conf / 'experiment'))}"]
+        parts.append("groups, as group=name (the default in brackets):\n" + "\n".join(rows))
+    parts.append("keys:\n" + "\n".join(f"  {line}" for line in own.strip().splitlines()))
+    parts.append(
+        f"Every key of a group is one too, such as trainer.epochs: see `senas {command} --cfg job`." if groups else ""
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _natural(name: str) -> tuple[str, int]:
+    digits = "".join(c for c in name if c.isdigit())
+    return name.rstrip("0123456789"), int(digits or 0)

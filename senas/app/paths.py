@@ -1,0 +1,92 @@
+"""Where things lie: the config files of senas, and what a study writes."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from senas.errors import ConfigError, StudyError
+
+
+def conf_dir() -> Path:
+    """The folder of config files: inside the package when it was installed, beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """`root/<study.name>/`: everything a study writes, but for MLflow's store, which studies share."""
+
+    root: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name in (".", "..", "artifacts") or set(self.name) & set("/\\\0\n"):
+            raise ConfigError(f'study.name must be a plain name, not a path, got "{self.name}"')
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.log"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def front_csv(self) -> Path:
+        return self.path / "front.csv"
+
+    @property
+    def front_png(self) -> Path:
+        return self.path / "front.png"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights"
+
+    def existing(self) -> "StudyFolder":
+        """Itself. Raises StudyError, listing the studies there are, where it holds none."""
+        if not self.config.exists():
+            known = sorted(path.parent.name for path in self.root.glob("*/config.yaml"))
+            there = f"; there are {', '.join(known)}" if known else "; there are none yet, `senas search` makes one"
+            raise StudyError(f'study.name: there is no study "{self.name}" in {self.root}{there}')
+        return self
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder and holds it: one search at a time. The lock goes with the process, however that ends."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / "lock").open("w")
+        except OSError as error:
+            raise ConfigError(f"root: {self.path} cannot be written: {error.strerror}; choose another root") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StudyError(
+                    f'study "{self.name}" is being searched by another process; wait for it, or give another study.name'
+                ) from error
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowStore:
+    """Where MLflow keeps things when no tracking URI is given."""
+
+    root: Path
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{(self.root / 'mlflow.db').absolute()}"
+
+    @property
+    def artifacts(self) -> Path:
+        return (self.root / "artifacts").absolute()

@@ -1,0 +1,154 @@
+"""What the configuration must look like. Hydra's result is checked against this, once.
+
+Not frozen, because OmegaConf cannot merge into frozen dataclasses; nothing writes to them afterwards.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class BackboneConfig:
+    name: str = MISSING
+    width: int | None = None
+
+
+@dataclass
+class SpaceConfig:
+    sites: list[str] = MISSING
+    per: str = MISSING
+    reduction: list[int] = MISSING
+    placement: list[str] = MISSING
+    squeeze: list[str] = MISSING
+    gate: list[str] = MISSING
+    activation: list[str] = MISSING
+    bias: list[bool] = MISSING
+    optional: bool = MISSING
+
+
+@dataclass
+class ObjectiveConfig:
+    name: str = MISSING
+    penalty: float = 0.0
+    metrics: list[str] = field(default_factory=list)
+    pick: str = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    optimizer: str = MISSING
+    lr: float = MISSING
+    weight_decay: float = MISSING
+    schedule: str = MISSING
+    label_smoothing: float = MISSING
+    precision: str = MISSING
+    accelerator: str = MISSING
+    channels_last: bool = MISSING
+    compile: bool = MISSING
+    threads: int | None = None
+
+
+@dataclass
+class EvaluatorConfig:
+    name: str = MISSING
+
+
+@dataclass
+class StorageConfig:
+    url: str | None = None
+
+
+@dataclass
+class TrackingConfig:
+    name: str = MISSING
+    uri: str | None = None
+    experiment: str = MISSING
+
+
+@dataclass
+class StudyConfig:
+    name: str | None = None
+    trials: int = MISSING
+    seed: int = MISSING
+    margin: float = MISSING
+    start: list[str] = MISSING
+
+
+@dataclass
+class SearchConfig:
+    """`data`, `sampler` and `pruner` are checked against what they are handed to."""
+
+    root: str = MISSING
+    data: dict[str, Any] = MISSING
+    backbone: BackboneConfig = MISSING
+    space: SpaceConfig = MISSING
+    objective: ObjectiveConfig = MISSING
+    sampler: dict[str, Any] = MISSING
+    pruner: dict[str, Any] = MISSING
+    evaluator: EvaluatorConfig = MISSING
+    trainer: TrainerConfig = MISSING
+    storage: StorageConfig = MISSING
+    tracking: TrackingConfig = MISSING
+    study: StudyConfig = MISSING
+    progress: bool = True
+
+
+@dataclass
+class StudyName:
+    name: str = MISSING
+    margin: float | None = None
+
+
+@dataclass
+class Rescore:
+    penalty: float | None = None
+
+
+@dataclass
+class FrontConfig:
+    root: str = MISSING
+    study: StudyName = MISSING
+    objective: Rescore = MISSING
+    pick: str | None = None
+
+
+@dataclass
+class ExportConfig:
+    root: str = MISSING
+    study: StudyName = MISSING
+    objective: Rescore = MISSING
+    pick: str | None = None
+    to: str | None = None
+
+
+@dataclass
+class SitesConfig:
+    root: str = MISSING
+    data: dict[str, Any] = MISSING
+    backbone: BackboneConfig = MISSING
+
+
+@dataclass
+class Newest:
+    name: str | None = None
+
+
+@dataclass
+class DashboardConfig:
+    root: str = MISSING
+    tracking: TrackingConfig = MISSING
+    study: Newest = MISSING
+    port: int = MISSING
+
+
+SCHEMAS: dict[str, type] = {
+    "search": SearchConfig,
+    "front": FrontConfig,
+    "sites": SitesConfig,
+    "export": ExportConfig,
+    "dashboard": DashboardConfig,
+}

@@ -1,0 +1,195 @@
+"""senas search: launch a study, or resume it."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+
+from senas.app.paths import MlflowStore
+from senas.app.schema import SearchConfig
+from senas.app.show import exported, front_table, one_seed, show_front
+from senas.app.wiring import Setup, flatten, pruner, sampler_factory, set_up
+from senas.core.ports import Recorder
+from senas.core.standing import Standing
+from senas.core.trial import Trial
+from senas.errors import ConfigError
+from senas.export import SE_FILE, se_yaml
+from senas.report.console import Terminal
+from senas.report.figure import front_png
+from senas.report.progress import SearchProgress, duration
+from senas.search.interrupt import Interrupt
+from senas.search.loop import Ending, Plan, Search
+from senas.search.optuna import open_proposer
+
+PACKAGES = ("senas", "torch", "torchvision", "pytorch-lightning", "optuna", "mlflow", "hydra-core", "numpy")
+
+
+def main(config: SearchConfig) -> None:
+    """Runs the study to its total of trials, and shows where it stands then."""
+    terminal = Terminal()
+    setup = set_up(config)
+    start, outside = setup.start()
+    with Interrupt() as interrupt, setup.folder.locked():
+        proposer = open_proposer(
+            name=setup.folder.name,
+            storage=setup.storage,
+            space=setup.space,
+            objective=setup.objective,
+            sampler=sampler_factory(config),
+            pruner=pruner(config),
+            seed=config.study.seed,
+            fingerprint=setup.fingerprint,
+            start=start,
+        )
+        known = proposer.trials()
+        done = sum(trial.counts for trial in known)
+        resolved = yaml.safe_dump(setup.resolved(), sort_keys=False)
+        setup.folder.config.write_text(resolved)
+        _greet(terminal, setup, done, outside)
+        recorder = _recorder(setup, resolved, terminal)
+        for trial in known:
+            standing = setup.standing([t for t in known if t.number <= trial.number])
+            recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
+        progress = SearchProgress(terminal, total=config.study.trials, sites=setup.sites, bar=config.progress)
+        search = Search(
+            plan=Plan(
+                trials=config.study.trials,
+                epochs=config.trainer.epochs,
+                size=setup.space.size,
+                weights=setup.folder.weights,
+                objective=setup.objective,
+                standing=setup.standing,
+            ),
+            proposer=proposer,
+            evaluator=setup.evaluator,
+            recorder=recorder,
+            listener=progress,
+        )
+        ending: Ending | None = None
+        try:
+            with progress:
+                ending = search.run(interrupt)
+        finally:
+            with interrupt.shield():
+                _conclude(setup, search.trials, recorder, finished=ending is not None)
+                if ending is None:
+                    _say_stopped(terminal, setup, search.trials)
+    _say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
+
+
+class _NoRecord:
+    """tracking=none."""
+
+    def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None: ...
+
+    def conclude(self, *, finished: bool, description: str, files: Mapping[str, bytes]) -> None: ...
+
+
+def _recorder(setup: Setup, resolved: str, terminal: Terminal) -> Recorder:
+    tracking = setup.config.tracking
+    if tracking.name == "none":
+        return _NoRecord()
+    if tracking.name != "mlflow":
+        raise ConfigError(f'tracking.name: there is no "{tracking.name}"; there are mlflow, none')
+    from senas.record.mlflow import MlflowRecorder
+
+    store = MlflowStore(setup.folder.root)
+    return MlflowRecorder.open(
+        tracking.uri or store.uri,
+        artifacts=None if tracking.uri else store.artifacts,
+        experiment=tracking.experiment,
+        study=setup.folder.name,
+        params=flatten(setup.resolved()),
+        config_yaml=resolved,
+        versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        sites=setup.sites,
+        largest_params=setup.space.largest_params,
+        objective=setup.objective.names,
+        warn=terminal.warn,
+    )
+
+
+def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool) -> None:
+    """Writes what people look at: to the study's folder, and to the recorder."""
+    standing = setup.standing(trials)
+    if not standing.measured:
+        recorder.conclude(finished=finished, description=f"No trial of {setup.folder.name} finished yet.", files={})
+        return
+    picked, why = standing.pick(setup.config.objective.pick)
+    table = front_table(setup, standing, picked)
+    png = front_png(
+        title=f"{setup.folder.name}: {setup.config.backbone.name} on {setup.config.data['name']}",
+        measured=standing.measured,
+        front=standing.front(),
+        picked=picked,
+        sites=setup.sites,
+    )
+    se = se_yaml(exported(setup, picked, why), setup.sites)
+    setup.folder.front_csv.write_text(table.csv())
+    setup.folder.front_png.write_bytes(png)
+    files = {"front.csv": table.csv().encode(), "front.png": png, SE_FILE: se.encode()}
+    recorder.conclude(finished=finished, description=_description(setup, standing, picked, why), files=files)
+
+
+def _description(setup: Setup, standing: Standing, picked: Trial, why: str) -> str:
+    config = setup.config
+    table = front_table(setup, standing, picked)
+    return f"""\
+Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a Squeeze-and-Excitation block, on
+**{config.data["name"]}**? {len(standing.measured)} configurations were trained, {config.trainer.epochs} epochs each.
+
+Recommended: **trial {picked.number}**, {picked.config.words(setup.sites).replace("|", "/")} ({why}).
+
+The front over validation loss and SE parameters:
+
+{table.markdown()}
+
+{one_seed(setup)}
+
+`senas export study.name={setup.folder.name}` writes the recommended one with its weights; its se.yaml is among the
+artifacts here."""
+
+
+def _greet(terminal: Terminal, setup: Setup, done: int, outside: Sequence[str]) -> None:
+    config, data = setup.config, setup.data
+    channels, height, width = data.shape
+    lines = [
+        f"study {setup.folder.name} in {setup.folder.path}",
+        f"{config.data['name']}: {len(data.train):,} training and {len(data.val):,} validation images of "
+        f"{channels} x {height} x {width}; {config.backbone.name}: {setup.evaluator.backbone_params:,} parameters, "
+        f"{len(setup.sites)} sites; {setup.space.size:,} configurations",
+    ]
+    lines += [f"starting point {name} is not in the space, and left out" for name in outside]
+    lines += [f"{done} of {config.study.trials} trials are there already"] if done else []
+    terminal.say("\n".join(lines))
+
+
+def _say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> None:
+    done, total = sum(trial.counts for trial in trials), setup.config.study.trials
+    terminal.say(f"stopped with {done} of {total} trials; nothing that finished is lost. The same command goes on.")
+
+
+def _say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: Ending | None, *, new: int) -> None:
+    standing = setup.standing(trials)
+    done, name = sum(trial.counts for trial in trials), setup.folder.name
+    root = "" if setup.config.root == "runs" else f" root={setup.config.root}"
+    if ending is Ending.EXHAUSTED:
+        opening = f"all {setup.space.size} configurations of the space were tried: the study is over"
+    elif new == 0:
+        opening = f"the study has its {done} trials already; study.trials={done + 24} would go on"
+    else:
+        opening = f"{done} trials in {duration(sum(trial.seconds for trial in trials))} of training"
+    terminal.say(f"\n{opening}")
+    if not standing.measured:
+        terminal.say("no trial was trained to the end")
+        return
+    picked, why = standing.pick(setup.config.objective.pick)
+    show_front(terminal, setup, standing, picked, why)
+    terminal.say(
+        f"\nnext:\n"
+        f"  senas dashboard study.name={name}{root}\n"
+        f"  senas front study.name={name} objective.penalty=0.02{root}\n"
+        f"  senas export study.name={name} to={Path('exported') / name}{root}"
+    )

@@ -1,0 +1,29 @@
+"""senas sites: where in a backbone SE blocks can go, and what they cost there."""
+
+from senas.app.schema import SitesConfig
+from senas.app.wiring import backbone_on_data
+from senas.core.config import SEConfig
+from senas.model.cost import macs, params
+from senas.report.console import Terminal
+from senas.report.table import sites_table, spoken
+
+
+def main(config: SitesConfig) -> None:
+    """Prints the table of sites."""
+    data, construct, traced = backbone_on_data(config.backbone, config.data)
+    backbone = construct()
+    rows = [
+        (everywhere.params(traced.sites), everywhere.macs(traced.sites))
+        for everywhere in (SEConfig.everywhere([site]) for site in traced.sites)
+    ]
+    channels, height, width = data.shape
+    terminal = Terminal()
+    terminal.say(
+        f"{config.backbone.name} on images of {channels} x {height} x {width}: {params(backbone):,} parameters, "
+        f"{spoken(macs(backbone, data.shape))} MACs, {len(traced.sites)} sites"
+    )
+    terminal.show(sites_table(traced.sites, rows))
+    total = SEConfig.everywhere(traced.sites)
+    terminal.say(
+        f"SE everywhere at r = 16: {total.params(traced.sites):,} parameters, {total.macs(traced.sites):,} MACs"
+    )

@@ -1,0 +1,241 @@
+"""From a checked configuration to the parts of a study, wired together."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, make_dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from senas.app.compose import checked
+from senas.app.paths import StudyFolder
+from senas.app.schema import BackboneConfig, SearchConfig
+from senas.core.block import Activation, Gate, Placement, Squeeze, member
+from senas.core.config import SEConfig
+from senas.core.objective import Objective, Pareto, Penalized
+from senas.core.site import Site
+from senas.core.space import Axes, SearchSpace, search_space
+from senas.core.standing import PICKS, Standing
+from senas.core.trial import Trial
+from senas.errors import ConfigError
+from senas.model.backbones import build, input_channels
+from senas.model.sites import Traced, trace
+from senas.train.data import ImageData
+from senas.train.datasets import DATASETS
+from senas.train.standalone import Device, Standalone
+from senas.train.task import Recipe
+
+BATCH_FOR_LOOKING = 1
+"""Batch size where data are only looked at."""
+SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The parts of one study."""
+
+    config: SearchConfig
+    folder: StudyFolder
+    fingerprint: Mapping[str, object]
+    data: ImageData
+    traced: Traced
+    space: SearchSpace
+    objective: Objective
+    evaluator: Standalone
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return self.traced.sites
+
+    @property
+    def storage(self) -> str | Path:
+        return self.config.storage.url or self.folder.journal
+
+    def standing(self, trials: list[Trial], penalty: float | None = None, margin: float | None = None) -> Standing:
+        """Where the study stands with these trials, also by another penalty or margin."""
+        objective = self.objective
+        if penalty is not None:
+            if not isinstance(objective, Penalized):
+                raise ConfigError("objective.penalty: this study has objective=pareto, which has no penalty")
+            objective = Penalized(penalty, objective.largest_params)
+        return Standing(
+            trials=trials,
+            objective=objective,
+            classes=len(self.data.classes),
+            largest_params=self.space.largest_params,
+            margin=self.config.study.margin if margin is None else margin,
+        )
+
+    def start(self) -> tuple[list[SEConfig], list[str]]:
+        """The starting points that lie in the space, and the names of those that do not."""
+        known = {"none": SEConfig(), "all16": SEConfig.everywhere(self.sites, 16)}
+        if unknown := [name for name in self.config.study.start if name not in known]:
+            raise ConfigError(f'study.start: "{unknown[0]}" is not among {", ".join(known)}')
+        inside = {name: known[name] in self.space for name in self.config.study.start}
+        return [known[n] for n, is_in in inside.items() if is_in], [n for n, is_in in inside.items() if not is_in]
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole configuration, as it runs, with the study's name."""
+        plain = asdict(self.config)
+        plain["study"]["name"] = self.folder.name
+        return plain
+
+
+def set_up(config: SearchConfig) -> Setup:
+    """Everything a search, or a look at one, needs. Writes nothing; mistakes end here."""
+    study = config.study
+    if study.trials < 1:
+        raise ConfigError(f"study.trials must be at least 1, got {study.trials}")
+    if study.seed < 0:
+        raise ConfigError(f"study.seed must be at least 0, got {study.seed}")
+    if not study.margin >= 0:
+        raise ConfigError(f"study.margin must be at least 0, got {study.margin}")
+    if config.trainer.epochs < 1:
+        raise ConfigError(f"trainer.epochs must be at least 1, got {config.trainer.epochs}")
+    if config.evaluator.name != "standalone":
+        raise ConfigError(f'evaluator.name: there is no "{config.evaluator.name}"; there is standalone')
+    if config.objective.pick not in PICKS:
+        raise ConfigError(f'objective.pick must be one of {", ".join(PICKS)}, got "{config.objective.pick}"')
+    recipe = Recipe(
+        optimizer=config.trainer.optimizer,
+        lr=config.trainer.lr,
+        weight_decay=config.trainer.weight_decay,
+        schedule=config.trainer.schedule,
+        label_smoothing=config.trainer.label_smoothing,
+        channels_last=config.trainer.channels_last,
+    )
+    device = Device(
+        accelerator=config.trainer.accelerator,
+        precision=config.trainer.precision,
+        compile=config.trainer.compile,
+        threads=config.trainer.threads,
+    )
+    data, construct, traced = backbone_on_data(config.backbone, config.data, config.trainer.batch_size)
+    space = search_space(traced.sites, _axes(config))
+    fingerprint = fingerprint_of(config)
+    name = study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
+    return Setup(
+        config=config,
+        folder=StudyFolder(Path(config.root), name),
+        fingerprint=fingerprint,
+        data=data,
+        traced=traced,
+        space=space,
+        objective=_objective(config, space),
+        evaluator=Standalone(construct, traced, data, recipe, device),
+    )
+
+
+def set_up_again(root: str, name: str) -> Setup:
+    """A study as it was launched, from its folder. Raises StudyError where there is none, listing those there are."""
+    folder = StudyFolder(Path(root), name).existing()
+    try:
+        plain = yaml.safe_load(folder.config.read_text())
+        config: SearchConfig = checked("search", {**plain, "root": root})
+    except (yaml.YAMLError, TypeError) as error:
+        raise ConfigError(f"{folder.config} is not a configuration of senas any more") from error
+    return set_up(config)
+
+
+def backbone_on_data(
+    backbone: BackboneConfig, data: Mapping[str, Any], batch_size: int = BATCH_FOR_LOOKING
+) -> tuple[ImageData, Callable[[], Any], Traced]:
+    """The data, a function that builds the backbone for them with fresh weights, and the backbone traced."""
+    images = _data(data, batch_size)
+    images.repeat_channels(input_channels(backbone.name, images.shape[0]))
+    construct = partial(
+        build, backbone.name, classes=len(images.classes), channels=images.shape[0], width=backbone.width
+    )
+    return images, construct, trace(construct(), images.shape)
+
+
+def sampler_factory(config: SearchConfig) -> Callable[[int], Any]:
+    """The sampler of the configuration, with the seed to be given."""
+    return partial(_build, config.sampler, "sampler")
+
+
+def pruner(config: SearchConfig) -> Any:
+    """The pruner of the configuration; None for pruner=none."""
+    return _build(config.pruner, "pruner") if config.pruner.get("_target_") else None
+
+
+def fingerprint_of(config: SearchConfig) -> dict[str, object]:
+    """What must not change while a study lives, by dotted key: space, setting, objective, seed."""
+    plain = asdict(config)
+    # Which options an objective reads depends on its name; its pick changes nothing that was measured.
+    used = {"penalized": ("name", "penalty"), "pareto": ("name", "metrics")}.get(config.objective.name, ("name",))
+    plain["objective"] = {key: plain["objective"][key] for key in used}
+    plain["data"] = {key: value for key, value in plain["data"].items() if key not in ("root", "download")}
+    parts = {part: plain[part] for part in ("data", "backbone", "space", "objective", "evaluator", "trainer")}
+    flat = {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
+    return {**flat, "study.seed": config.study.seed}
+
+
+def digest(fingerprint: Mapping[str, object]) -> str:
+    """Hexadecimal, the same for equal fingerprints."""
+    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
+
+
+def flatten(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in plain.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _data(config: Mapping[str, Any], batch_size: int) -> ImageData:
+    name = config.get("name")
+    if name not in DATASETS:
+        raise ConfigError(f'data.name: there is no "{name}"; there are {", ".join(DATASETS)}')
+    parameters = inspect.signature(DATASETS[name]).parameters.values()
+    schema = make_dataclass(f"{name}_data", [(p.name, p.annotation) for p in parameters if p.name != "batch_size"])
+    given = {key: value for key, value in config.items() if key != "name"}
+    try:
+        options: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema), given))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"data.{error.full_key}: {str(error).splitlines()[0]}") from error
+    return DATASETS[name](**options, batch_size=batch_size)
+
+
+def _axes(config: SearchConfig) -> Axes:
+    space = config.space
+    return Axes(
+        sites=tuple(space.sites),
+        per=space.per,
+        reduction=tuple(space.reduction),
+        placement=tuple(member(Placement, word, "space.placement") for word in space.placement),
+        squeeze=tuple(member(Squeeze, word, "space.squeeze") for word in space.squeeze),
+        gate=tuple(member(Gate, word, "space.gate") for word in space.gate),
+        activation=tuple(member(Activation, word, "space.activation") for word in space.activation),
+        bias=tuple(space.bias),
+        optional=space.optional,
+    )
+
+
+def _objective(config: SearchConfig, space: SearchSpace) -> Objective:
+    objective = config.objective
+    if objective.name == "penalized":
+        return Penalized(objective.penalty, space.largest_params)
+    if objective.name == "pareto":
+        return Pareto(tuple(objective.metrics))
+    raise ConfigError(f'objective.name: there is no "{objective.name}"; there are penalized, pareto')
+
+
+def _build(config: Mapping[str, Any], group: str, seed: int | None = None) -> Any:
+    target = str(config.get("_target_", ""))
+    options = {key: value for key, value in config.items() if key != "_target_"}
+    try:
+        made = get_class(target)
+        if seed is not None and "seed" in inspect.signature(made).parameters:
+            options["seed"] = seed
+        return made(**options)
+    except (ImportError, ValueError, TypeError) as error:
+        raise ConfigError(f"{group}: {target} cannot be made: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,93 @@
+"""Where a study stands: its front, its hypervolume and which configuration to recommend."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from senas.core.front import best, front, hypervolume, knee, smallest
+from senas.core.objective import FRONT, Objective, points
+from senas.core.trial import Status, Trial
+from senas.errors import StudyError
+
+PICKS = ("best", "knee", "smallest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A study's trials, read by an objective.
+
+    classes:         of the data; guessing costs ln(classes) of validation loss.
+    largest_params:  SE parameters of the space's largest configuration.
+    margin:          by how much of validation loss `smallest` may miss the lowest, in nats.
+    """
+
+    trials: Sequence[Trial]
+    objective: Objective
+    classes: int
+    largest_params: int
+    margin: float = 0.0
+
+    @property
+    def measured(self) -> list[Trial]:
+        """Trials trained to the end: not pruned, not failed, not answered from another."""
+        return [trial for trial in self.trials if trial.status is Status.COMPLETE and trial.repeats is None]
+
+    def front(self, names: Sequence[str] = FRONT) -> list[Trial]:
+        """The trials that no other beats in all of `names`, fewest SE parameters first."""
+        measured = self.measured
+        on_front = [measured[i] for i in front(points([trial.scores for trial in measured], names))] if measured else []
+        return sorted(on_front, key=lambda trial: (trial.scores["se_params"], trial.number))
+
+    @property
+    def reference(self) -> tuple[float, float]:
+        """(validation loss of guessing, SE parameters of the largest configuration): the corner of the hypervolume."""
+        return math.log(self.classes), float(self.largest_params)
+
+    def hypervolume(self) -> float:
+        """Of the front over (validation loss, SE parameters), in nats x parameters."""
+        return hypervolume(points([trial.scores for trial in self.measured]), self.reference)
+
+    def hypervolumes(self) -> list[tuple[int, float]]:
+        """(trial number, hypervolume once it was there), for each measured trial."""
+        cloud = points([trial.scores for trial in self.measured])
+        return [(trial.number, hypervolume(cloud[: i + 1], self.reference)) for i, trial in enumerate(self.measured)]
+
+    def kept(self) -> set[int]:
+        """Numbers of the trials whose weights are worth keeping: those that a pick can name, whatever the penalty."""
+        names = self.objective.names
+        fronts = [self.front()] + ([self.front(names)] if len(names) > 1 else [])
+        return {trial.number for on_front in fronts for trial in on_front}
+
+    def pick(self, how: str) -> tuple[Trial, str]:
+        """The trial that `best`, `knee`, `smallest` or `trial:<n>` names, and why it, in words.
+
+        Raises StudyError where no trial was trained to the end, or where `how` names none.
+        """
+        measured = self.measured
+        if how.startswith("trial:"):
+            return self._numbered(how), "named by you"
+        if how not in PICKS:
+            raise StudyError(f'pick must be one of {", ".join(PICKS)} or trial:<n>, got "{how}"')
+        if not measured:
+            raise StudyError("no trial of this study was trained to the end yet; run `senas search` on it again")
+        scores = [trial.scores for trial in measured]
+        if how == "smallest":
+            chosen = smallest([s["val_loss"] for s in scores], [s["se_params"] for s in scores], self.margin)
+            return measured[chosen], f"fewest SE parameters within {self.margin:g} of the lowest validation loss"
+        names = self.objective.names
+        if how == "knee":
+            names = names if len(names) > 1 else FRONT
+            return measured[knee(points(scores, names))], f"the knee of the front over {' and '.join(names)}"
+        if len(names) > 1:
+            return measured[best([s["val_loss"] for s in scores])], "lowest validation loss"
+        return measured[best([self.objective.values(s)[0] for s in scores])], "lowest validation loss plus penalty"
+
+    def _numbered(self, how: str) -> Trial:
+        measured = {str(trial.number): trial for trial in self.measured}
+        number = how.removeprefix("trial:")
+        if number not in measured:
+            raise StudyError(
+                f"pick={how}: this study has no trial {number} that was trained to the end; it has "
+                f"{', '.join(measured) or 'none'}"
+            )
+        return measured[number]

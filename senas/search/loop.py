@@ -1,0 +1,161 @@
+"""Propose, evaluate, tell, record: the loop that joins the ports. It imports no framework."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import takewhile
+from pathlib import Path
+from typing import Protocol
+
+from senas.core.objective import Objective, Scores
+from senas.core.ports import Evaluator, Proposer, Recorder
+from senas.core.standing import Standing
+from senas.core.trial import Job, Result, Status, Trial
+from senas.errors import EvaluationError
+from senas.search.interrupt import Interrupt
+
+REPEATS_IN_A_ROW = 5
+FAILURES_IN_A_ROW = 3
+
+
+class Ending(StrEnum):
+    """Why a search ended by itself."""
+
+    BUDGET = "budget"
+    EXHAUSTED = "exhausted"
+
+
+class Listener(Protocol):
+    """Told what happens, as it happens: progress bars and lines of text."""
+
+    def started(self, trial: Trial, standing: Standing) -> None:
+        """A trial is about to be trained."""
+
+    def epoch(self, trial: Trial, epoch: int, epochs: int) -> None:
+        """A running trial finished an epoch."""
+
+    def finished(self, trial: Trial, standing: Standing) -> None:
+        """A trial ended; `standing` has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a search is to do.
+
+    trials:   how many in all, those of earlier runs of the study included.
+    size:     configurations in the space.
+    weights:  folder for the weights of the trials on the front.
+    """
+
+    trials: int
+    epochs: int
+    size: int
+    weights: Path
+    objective: Objective
+    standing: Callable[[list[Trial]], Standing]
+
+
+@dataclass(slots=True)
+class Search:
+    """One run of a study's loop, from where its proposer's storage stands until the plan is fulfilled."""
+
+    plan: Plan
+    proposer: Proposer
+    evaluator: Evaluator
+    recorder: Recorder
+    listener: Listener
+    trials: list[Trial] = field(default_factory=list)
+
+    def run(self, interrupt: Interrupt) -> Ending:
+        """Raises EvaluationError where three trials in a row fail alike, KeyboardInterrupt when interrupted."""
+        self.trials = [trial for trial in self.proposer.trials() if trial.status is not Status.RUNNING]
+        self._clear_weights()
+        while sum(trial.counts for trial in self.trials) < self.plan.trials:
+            if len({trial.config for trial in self.trials}) >= self.plan.size:
+                return Ending.EXHAUSTED
+            with interrupt.shield():
+                trial = self._propose()
+            earlier = self._earlier(trial)
+            finished = self._train(trial) if earlier is None else _answered(trial, earlier)
+            with interrupt.shield():
+                self._remember(finished)
+            self._stop_when_hopeless()
+        return Ending.BUDGET
+
+    def _propose(self) -> Trial:
+        repeated = len(list(takewhile(lambda trial: trial.repeats is not None, reversed(self.trials))))
+        return self.proposer.ask_untried() if repeated >= REPEATS_IN_A_ROW else self.proposer.ask()
+
+    def _earlier(self, trial: Trial) -> Trial | None:
+        """The trial that already answers this one: same configuration, same seed. The setting is the study's."""
+        key = (trial.config, trial.seed)
+        return next((t for t in self.trials if t.repeats is None and (t.config, t.seed) == key), None)
+
+    def _train(self, trial: Trial) -> Trial:
+        self.listener.started(trial, self.plan.standing(self.trials))
+        job = Job(trial.config, trial.seed, self.plan.epochs, self._weights_of(trial.number))
+
+        def report(job: Job, epoch: int, scores: Scores) -> bool:
+            self.listener.epoch(trial, epoch, job.epochs)
+            return self.proposer.report(trial, epoch, scores)
+
+        (result,) = self.evaluator.evaluate([job], report)
+        return _ended(trial, result, self.plan.objective)
+
+    def _remember(self, trial: Trial) -> None:
+        """The truth first, then what can be rebuilt from it."""
+        self.proposer.tell(trial)
+        self.trials.append(trial)
+        standing = self.plan.standing(self.trials)
+        self._clear_weights(standing)
+        self.recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
+        self.listener.finished(trial, standing)
+
+    def _clear_weights(self, standing: Standing | None = None) -> None:
+        """Only weights that a pick can name are kept; the others can be had again from the seed."""
+        kept = {self._weights_of(n) for n in (standing or self.plan.standing(self.trials)).kept()}
+        for path in self.plan.weights.glob("trial-*"):
+            if path not in kept:
+                path.unlink()
+
+    def _weights_of(self, number: int) -> Path:
+        return weights_path(self.plan.weights, number)
+
+    def _stop_when_hopeless(self) -> None:
+        last = [trial for trial in self.trials if trial.repeats is None][-FAILURES_IN_A_ROW:]
+        if len(last) == FAILURES_IN_A_ROW and last[0].failure and len({trial.failure for trial in last}) == 1:
+            raise EvaluationError(
+                f"the last {FAILURES_IN_A_ROW} trials failed in the same way, {last[-1].failure}: {last[-1].reason}; "
+                "lower trainer.lr or trainer.batch_size, or choose a smaller backbone"
+            )
+
+
+def weights_path(folder: Path, number: int) -> Path:
+    """Where the weights of a trial lie."""
+    return folder / f"trial-{number}.safetensors"
+
+
+def _answered(trial: Trial, earlier: Trial) -> Trial:
+    return replace(
+        trial,
+        status=earlier.status,
+        scores=earlier.scores,
+        values=earlier.values,
+        curve=earlier.curve,
+        failure=earlier.failure,
+        reason=earlier.reason,
+        repeats=earlier.number,
+    )
+
+
+def _ended(trial: Trial, result: Result, objective: Objective) -> Trial:
+    return replace(
+        trial,
+        status=result.status,
+        scores=result.scores,
+        values=objective.values(result.scores) if result.status is Status.COMPLETE else (),
+        curve=result.curve,
+        seconds=result.seconds,
+        failure=result.failure,
+        reason=result.reason,
+    )

@@ -1,0 +1,259 @@
+"""The proposer that drives Optuna. Its storage is the truth of a study.
+
+One categorical parameter a choice of the space, with all its options in words: the space is the same for every trial,
+so that TPE and GP model it whole, and it is one write a choice.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.trial import FrozenTrial, TrialState
+
+from senas.core.config import SEConfig
+from senas.core.objective import Objective, Scores
+from senas.core.space import SearchSpace
+from senas.core.trial import Failure, Status, Trial
+from senas.errors import ConfigError, SpaceError, StudyError
+
+STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED, Status.FAILED: TrialState.FAIL}
+STATUSES = {state: status for status, state in STATES.items()}
+RECORD = "senas"
+"""The user attribute of a trial that holds all of senas's record of it, and of a study that holds its fingerprint."""
+DRAWS = 1000
+"""Random draws for an untried configuration before the space is walked for one."""
+
+Sampler = Callable[[int], BaseSampler]
+"""A sampler of one's choice, with the seed given."""
+
+
+@dataclass(slots=True, kw_only=True)
+class OptunaProposer:
+    """Asks and tells an Optuna study, over a search space.
+
+    sampler:  made anew from (study seed, results told) for each proposal, so that a resumed study proposes what an
+              uninterrupted one would.
+    pruner:   decides on `objective` of each epoch's scores; None prunes nothing.
+    """
+
+    study: optuna.Study
+    space: SearchSpace
+    objective: Objective
+    sampler: Sampler
+    pruner: optuna.pruners.BasePruner | None
+    seed: int
+    asked: dict[int, optuna.Trial] = field(default_factory=dict)
+
+    def trials(self) -> list[Trial]:
+        frozen = self.study.get_trials(deepcopy=False)
+        return [_trial(trial, self.space) for trial in frozen if trial.state in STATUSES]
+
+    def ask(self) -> Trial:
+        asked = self._ask()
+        self.asked[asked.number] = asked
+        params = {choice.name: self._suggest(asked, choice.name, choice.options) for choice in self.space.choices}
+        return Trial(
+            number=asked.number,
+            status=Status.RUNNING,
+            config=self.space.draw(lambda name, _: params[name]),
+            seed=self.seed,
+            started=asked.datetime_start.timestamp() if asked.datetime_start else 0.0,
+            origin=asked.user_attrs.get("origin", "sampler"),
+        )
+
+    def ask_untried(self) -> Trial:
+        tried = {trial.config for trial in self.trials()}
+        config = self._untried(tried)
+        self.study.enqueue_trial(self.space.encode(config), user_attrs={"origin": "untried"})
+        return self.ask()
+
+    def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
+        if self.pruner is None:
+            return False
+        running = self.asked[trial.number]
+        running.report(self.objective.values(scores)[0], epoch)
+        self.study.pruner = self.pruner
+        return running.should_prune()
+
+    def tell(self, trial: Trial) -> None:
+        running = self.asked.pop(trial.number)
+        running.set_user_attr(RECORD, _record(trial))
+        values = list(trial.values) if trial.status is Status.COMPLETE else None
+        self.study.tell(running, values, state=STATES[trial.status])
+
+    def _ask(self) -> optuna.Trial:
+        told = len(self.study.get_trials(deepcopy=False, states=tuple(STATUSES)))
+        self._reseed(f"{told}")
+        asked = self.study.ask()
+        if self.space.choices:
+            # What a model proposes is drawn here, all at once; what is left is drawn with a seed for each name. So it
+            # does not matter at which parameter a killed process had stopped.
+            _ = asked.relative_params
+        return asked
+
+    def _suggest(self, asked: optuna.Trial, name: str, options: Mapping[str, object]) -> str:
+        self._reseed(f"{asked.number} {name}")
+        return str(asked.suggest_categorical(name, list(options)))
+
+    def _reseed(self, word: str) -> None:
+        digest = hashlib.sha256(f"{self.seed} {word}".encode()).digest()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.sampler = self.sampler(int.from_bytes(digest[:4], "big"))
+
+    def _untried(self, tried: set[SEConfig]) -> SEConfig:
+        rng = np.random.default_rng((self.seed, len(self.study.get_trials(deepcopy=False))))
+        for _ in range(DRAWS):
+            config = self.space.draw(lambda _, options: options[int(rng.integers(len(options)))])
+            if config not in tried:
+                return config
+        for config in self.space:
+            if config not in tried:
+                return config
+        raise SpaceError(f"all {self.space.size} configurations of the search space were tried")
+
+
+def open_proposer(
+    *,
+    name: str,
+    storage: str | Path,
+    space: SearchSpace,
+    objective: Objective,
+    sampler: Sampler,
+    pruner: optuna.pruners.BasePruner | None,
+    seed: int,
+    fingerprint: Mapping[str, Any],
+    start: Sequence[SEConfig],
+) -> OptunaProposer:
+    """Creates the study, or opens it where it stands.
+
+    storage:      a journal file, or the URL of a database.
+    fingerprint:  what must not change while the study lives, by dotted key.
+    start:        configurations to evaluate first.
+    What a killed process was at is taken up again: it alone may be at the study now. Raises StudyError where the
+    study's fingerprint is another one, naming what differs; ConfigError for a pruner with several objectives.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    names = objective.names
+    if pruner is not None and len(names) > 1:
+        raise ConfigError("pruner: several objectives cannot be pruned on; use objective=penalized, or pruner=none")
+    opened = open_storage(storage)
+    study = optuna.create_study(
+        study_name=name, storage=opened, directions=["minimize"] * len(names), load_if_exists=True
+    )
+    _check(study, name, fingerprint)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(names))
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        opened.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+    for config in start:
+        study.enqueue_trial(space.encode(config), user_attrs={"origin": "start"}, skip_if_exists=True)
+    return OptunaProposer(study=study, space=space, objective=objective, sampler=sampler, pruner=pruner, seed=seed)
+
+
+def read_trials(name: str, storage: str | Path, space: SearchSpace) -> list[Trial]:
+    """The finished trials of a study, without changing anything. Raises StudyError where there is no such study."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if isinstance(storage, Path) and not storage.exists():
+        raise StudyError(f'there is no study "{name}" in {storage}')
+    try:
+        study = optuna.load_study(study_name=name, storage=open_storage(storage))
+    except KeyError as error:
+        raise StudyError(f'there is no study "{name}" in {storage}') from error
+    return [_trial(trial, space) for trial in study.get_trials(deepcopy=False) if trial.state in STATUSES]
+
+
+def open_storage(storage: str | Path) -> BaseStorage:
+    """The journal file, or the database at a URL. Raises ConfigError where it does not answer."""
+    if isinstance(storage, Path):
+        _mend_journal(storage)
+        return JournalStorage(JournalFileBackend(str(storage), JournalFileSymlinkLock(str(storage), grace_period=5)))
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return RDBStorage(storage)
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        try:
+            shown = make_url(storage).render_as_string(hide_password=True)
+        except SQLAlchemyError:
+            shown = "what you gave"
+        cause = str(error).splitlines()[0]
+        raise ConfigError(
+            f"storage.url: {shown} does not open ({cause}); start that server, or leave storage.url out for a file"
+        ) from error
+
+
+def _mend_journal(path: Path) -> None:
+    """Cut off a last line that a killed process did not finish: what is appended to it would be lost with it."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def _check(study: optuna.Study, name: str, fingerprint: Mapping[str, Any]) -> None:
+    wanted = json.loads(json.dumps(fingerprint))
+    known = study.user_attrs.get(RECORD)
+    if known is None and not study.get_trials(deepcopy=False):
+        study.set_user_attr(RECORD, wanted)
+    elif known != wanted:
+        known = known or {}
+        differs = [
+            f"{key} is {known.get(key, 'unset')}, you ask for {wanted.get(key, 'unset')}"
+            for key in sorted({*known, *wanted})
+            if known.get(key) != wanted.get(key)
+        ]
+        raise StudyError(
+            f'study "{name}" is another one: {"; ".join(differs)}; give another study.name, leave the change out, or, '
+            "for another penalty or pick, run `senas front`"
+        )
+
+
+def _record(trial: Trial) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "config": str(trial.config),
+        "seed": trial.seed,
+        "scores": dict(trial.scores),
+        "curve": [dict(scores) for scores in trial.curve],
+        "seconds": trial.seconds,
+    }
+    if trial.failure is not None:
+        record |= {"failure": str(trial.failure), "reason": trial.reason}
+    if trial.repeats is not None:
+        record["repeats"] = trial.repeats
+    return record
+
+
+def _trial(frozen: FrozenTrial, space: SearchSpace) -> Trial:
+    record = frozen.user_attrs.get(RECORD)
+    if record is None:
+        # Ended by another program (optuna-dashboard, an upgrade of the storage): there is nothing to read off it.
+        raise StudyError(f"trial {frozen.number} was not recorded by senas; this is not a study of senas")
+    return Trial(
+        number=frozen.number,
+        status=STATUSES[frozen.state],
+        config=space.draw(lambda name, _: str(frozen.params[name])),
+        seed=record["seed"],
+        scores=record["scores"],
+        values=tuple(frozen.values) if frozen.state is TrialState.COMPLETE else (),
+        curve=record["curve"],
+        seconds=record["seconds"],
+        started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
+        failure=Failure(record["failure"]) if "failure" in record else None,
+        reason=record.get("reason", ""),
+        repeats=record.get("repeats"),
+        origin=frozen.user_attrs.get("origin", "sampler"),
+    )
