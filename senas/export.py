@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -205,7 +205,7 @@ def write(
             draft = Path(draft_name)
             (draft / SE_FILE).write_text(se_yaml(exported, sites))
             state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-            save_file(state, draft / WEIGHTS_FILE)
+            (draft / WEIGHTS_FILE).write_bytes(save(state))
             parity = _compare(net, load(draft), images, labels)
             folder.mkdir(exist_ok=True)
             for name in (WEIGHTS_FILE, SE_FILE):

@@ -85,8 +85,8 @@ def sites_table(sites: Sequence[Site], rows: Sequence[tuple[int, int]]) -> Table
     """A backbone's sites. rows: SE parameters and MACs of a standard block at r = 16, one pair a site."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("site", "placements", "C", "H x W", "params at r16", "MACs at r16"):
-        words = name == "placements"
-        table.add_column(name, justify="left" if words or name == "site" else "right", no_wrap=not words)
+        left = name in ("site", "placements")
+        table.add_column(name, justify="left" if left else "right", no_wrap=name != "placements")
     for site, (params, macs) in zip(sites, rows, strict=True):
         place = site.output
         words = ", ".join(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.warnings import PossibleUserWarning  # type: ignore[attr-defined]
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from senas.core.ports import Report
@@ -156,7 +156,8 @@ def _save(net: nn.Module, path: Path) -> None:
     """Whole or not at all: a file that was being written when the power went is not taken for weights."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}, partial)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    partial.write_bytes(save(state))
     partial.replace(path)
 
 
