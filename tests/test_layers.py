@@ -45,7 +45,8 @@ FRUGAL = {"errors": STANDARD_LIBRARY, "core": STANDARD_LIBRARY | {"numpy"}}
 
 def layer(file: Path) -> str:
     """The part of senas that a file, given relative to senas/, belongs to: `core`, `export`, `__init__`, ..."""
-    return file.parts[0].removesuffix(".py")
+    name = file.parts[0].removesuffix(".py")
+    return "app" if name == "__main__" else name
 
 
 def may_import(importer: str) -> set[str]:

@@ -49,7 +49,7 @@ def main(config: SearchConfig) -> None:
         setup.folder.config.write_text(resolved)
         _greet(terminal, setup, done, outside)
         recorder = _recorder(setup, resolved, terminal)
-        for trial in known:
+        for trial in recorder.missing(known):
             standing = setup.standing([t for t in known if t.number <= trial.number])
             recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
         progress = SearchProgress(terminal, total=config.study.trials, sites=setup.sites, bar=config.progress)
@@ -81,6 +81,9 @@ def main(config: SearchConfig) -> None:
 
 class _NoRecord:
     """tracking=none."""
+
+    def missing(self, trials: Sequence[Trial]) -> list[Trial]:
+        return []
 
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None: ...
 

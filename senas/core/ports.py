@@ -39,6 +39,9 @@ class Evaluator(Protocol):
 class Recorder(Protocol):
     """Remembers for people. What it holds can be rebuilt from the proposer's storage: its failures stop nothing."""
 
+    def missing(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Those of the finished trials that it does not have, or has only in part."""
+
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None:
         """A finished trial, the numbers of the trials that are on the front with it, and the front's hypervolume."""
 
