@@ -1,6 +1,7 @@
 """Where things lie: the config files of senas, and what a study writes."""
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,9 +60,19 @@ class StudyFolder:
             raise StudyError(f'study.name: there is no study "{self.name}" in {self.root}{there}')
         return self
 
+    def remove(self) -> None:
+        """Takes the folder away, and `root` where nothing else is in it."""
+        shutil.rmtree(self.path)
+        if not any(self.root.iterdir()):
+            self.root.rmdir()
+
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Makes the folder and holds it: one search at a time. The lock goes with the process, however that ends."""
+    def locked(self) -> Iterator[bool]:
+        """Makes the folder and holds it: one search at a time. The lock goes with the process, however that ends.
+
+        Gives whether the folder is new.
+        """
+        fresh = not self.config.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = (self.path / "lock").open("w")
@@ -74,7 +85,7 @@ class StudyFolder:
                 raise StudyError(
                     f'study "{self.name}" is being searched by another process; wait for it, or give another study.name'
                 ) from error
-            yield
+            yield fresh
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from senas.app.wiring import Setup, flatten, pruner, sampler_factory, set_up
 from senas.core.ports import Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Trial
-from senas.errors import ConfigError
+from senas.errors import ConfigError, SenasError
 from senas.export import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
@@ -30,46 +30,44 @@ def main(config: SearchConfig) -> None:
     """Runs the study to its total of trials, and shows where it stands then."""
     terminal = Terminal()
     setup = set_up(config)
+    sampler, stop_early = sampler_factory(config), pruner(config)
+    sampler(0)  # made for every proposal later; a mistake in it shows here, before anything is written
     start, outside = setup.start()
-    with Interrupt() as interrupt, setup.folder.locked():
-        proposer = open_proposer(
-            name=setup.folder.name,
-            storage=setup.storage,
-            space=setup.space,
-            objective=setup.objective,
-            sampler=sampler_factory(config),
-            pruner=pruner(config),
-            seed=config.study.seed,
-            fingerprint=setup.fingerprint,
-            start=start,
-        )
-        known = proposer.trials()
-        done = sum(trial.counts for trial in known)
-        resolved = yaml.safe_dump(setup.resolved(), sort_keys=False)
-        setup.folder.config.write_text(resolved)
-        _greet(terminal, setup, done, outside)
-        recorder = _recorder(setup, resolved, terminal)
-        for trial in recorder.missing(known):
-            standing = setup.standing([t for t in known if t.number <= trial.number])
-            recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
-        progress = SearchProgress(terminal, total=config.study.trials, sites=setup.sites, bar=config.progress)
-        search = Search(
-            plan=Plan(
-                trials=config.study.trials,
-                epochs=config.trainer.epochs,
-                size=setup.space.size,
-                weights=setup.folder.weights,
+    with Interrupt() as interrupt, setup.folder.locked() as fresh:
+        try:
+            proposer = open_proposer(
+                name=setup.folder.name,
+                storage=setup.storage,
+                space=setup.space,
                 objective=setup.objective,
-                standing=setup.standing,
-            ),
-            proposer=proposer,
-            evaluator=setup.evaluator,
-            recorder=recorder,
-            listener=progress,
+                sampler=sampler,
+                pruner=stop_early,
+                seed=config.study.seed,
+                fingerprint=setup.fingerprint,
+                start=start,
+            )
+            known = proposer.trials()
+            setup.folder.config.write_text(yaml.safe_dump(setup.resolved(), sort_keys=False))
+            _greet(terminal, setup, known, outside)
+            recorder = _recorder(setup, terminal)
+        except SenasError:
+            if fresh:
+                setup.folder.remove()
+            raise
+        progress = SearchProgress(terminal, total=config.study.trials, sites=setup.sites, bar=config.progress)
+        plan = Plan(
+            trials=config.study.trials,
+            epochs=config.trainer.epochs,
+            size=setup.space.size,
+            weights=setup.folder.weights,
+            objective=setup.objective,
+            standing=setup.standing,
         )
+        search = Search(plan, proposer, setup.evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
         try:
             with progress:
+                _complete_record(setup, recorder, known)
                 ending = search.run(interrupt)
         finally:
             with interrupt.shield():
@@ -90,7 +88,14 @@ class _NoRecord:
     def conclude(self, *, finished: bool, description: str, files: Mapping[str, bytes]) -> None: ...
 
 
-def _recorder(setup: Setup, resolved: str, terminal: Terminal) -> Recorder:
+def _complete_record(setup: Setup, recorder: Recorder, known: Sequence[Trial]) -> None:
+    """What finished while MLflow did not answer, or was killed before it was told."""
+    for trial in recorder.missing(known):
+        standing = setup.standing([t for t in known if t.number <= trial.number])
+        recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
+
+
+def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
     tracking = setup.config.tracking
     if tracking.name == "none":
         return _NoRecord()
@@ -104,8 +109,8 @@ def _recorder(setup: Setup, resolved: str, terminal: Terminal) -> Recorder:
         artifacts=None if tracking.uri else store.artifacts,
         experiment=tracking.experiment,
         study=setup.folder.name,
-        params=flatten(setup.resolved()),
-        config_yaml=resolved,
+        params=flatten(setup.shown()),
+        config_yaml=yaml.safe_dump(setup.shown(), sort_keys=False),
         versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
         sites=setup.sites,
         largest_params=setup.space.largest_params,
@@ -155,8 +160,9 @@ The front over validation loss and SE parameters:
 artifacts here."""
 
 
-def _greet(terminal: Terminal, setup: Setup, done: int, outside: Sequence[str]) -> None:
+def _greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Sequence[str]) -> None:
     config, data = setup.config, setup.data
+    done = sum(trial.counts for trial in known)
     channels, height, width = data.shape
     lines = [
         f"study {setup.folder.name} in {setup.folder.path}",
@@ -188,11 +194,12 @@ def _say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: En
     if not standing.measured:
         terminal.say("no trial was trained to the end")
         return
+    another = "objective.penalty=0.02" if setup.config.objective.name == "penalized" else "pick=smallest"
     picked, why = standing.pick(setup.config.objective.pick)
     show_front(terminal, setup, standing, picked, why)
     terminal.say(
         f"\nnext:\n"
         f"  senas dashboard study.name={name}{root}\n"
-        f"  senas front study.name={name} objective.penalty=0.02{root}\n"
+        f"  senas front study.name={name} {another}{root}\n"
         f"  senas export study.name={name} to={Path('exported') / name}{root}"
     )

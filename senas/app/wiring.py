@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, make_dataclass
 from functools import partial
@@ -85,6 +86,14 @@ class Setup:
         """The whole configuration, as it runs, with the study's name."""
         plain = asdict(self.config)
         plain["study"]["name"] = self.folder.name
+        return plain
+
+    def shown(self) -> dict[str, Any]:
+        """`resolved`, with the passwords in addresses hidden."""
+        plain = self.resolved()
+        for group, key in (("storage", "url"), ("tracking", "uri")):
+            if plain[group][key]:
+                plain[group][key] = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", plain[group][key])
         return plain
 
 
