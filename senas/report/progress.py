@@ -18,6 +18,8 @@ class SearchProgress:
         self.terminal, self.total, self.sites = terminal, total, sites
         self.seconds: list[float] = []
         self.since = time.monotonic()
+        self.done = 0
+        self.found: list[str] = []
         self.bar: Progress | None = None
         if bar and terminal.console.is_terminal:
             self.bar = Progress(
@@ -42,19 +44,27 @@ class SearchProgress:
 
     def started(self, trial: Trial, standing: Standing) -> None:
         self.since = time.monotonic()
-        if self.bar is not None:
-            done = sum(t.counts for t in standing.trials)
-            self.bar.update(
-                self.task,
-                completed=done,
-                description=f"trial {done + 1} of {self.total}",
-                found=self._found(standing, self.total - done),
-            )
+        self.done = sum(t.counts for t in standing.trials)
+        self.found = _found(standing)
+        self._draw(0.0)
 
     def epoch(self, trial: Trial, epoch: int, epochs: int) -> None:
-        if self.bar is not None:
-            done = int(self.bar.tasks[0].completed)
-            self.bar.update(self.task, completed=done + epoch / epochs - 1e-6)
+        self._draw(epoch / epochs)
+
+    def _draw(self, share: float) -> None:
+        """The bar, with `share` of the running trial behind it."""
+        if self.bar is None:
+            return
+        parts = [*self.found]
+        if self.seconds:
+            left = (self.total - self.done - share) * sum(self.seconds) / len(self.seconds)
+            parts.append(f"{duration(left)} left")
+        self.bar.update(
+            self.task,
+            completed=self.done + share,
+            description=f"trial {self.done + 1} of {self.total}",
+            found="  ".join(parts),
+        )
 
     def finished(self, trial: Trial, standing: Standing) -> None:
         if trial.repeats is None:
@@ -77,18 +87,17 @@ class SearchProgress:
         mark = "*" if trial.number in {t.number for t in standing.front()} else " "
         return f"{head} {mark} {scores}  {words}"
 
-    def _found(self, standing: Standing, left: int) -> str:
-        parts = []
-        if standing.measured:
-            objective = standing.objective
-            if len(objective.names) == 1:
-                parts.append(f"best {min(objective.values(t.scores)[0] for t in standing.measured):.4f}")
-            else:
-                parts.append(f"lowest loss {min(t.scores['val_loss'] for t in standing.measured):.4f}")
-            parts.append(f"front {len(standing.front())}")
-        if self.seconds:
-            parts.append(f"{duration(left * sum(self.seconds) / len(self.seconds))} left")
-        return "  ".join(parts)
+
+def _found(standing: Standing) -> list[str]:
+    """What the study has so far: the best value, and the size of the front."""
+    measured, objective = standing.measured, standing.objective
+    if not measured:
+        return []
+    if len(objective.names) == 1:
+        lowest = f"best {min(objective.values(trial.scores)[0] for trial in measured):.4f}"
+    else:
+        lowest = f"lowest loss {min(trial.scores['val_loss'] for trial in measured):.4f}"
+    return [lowest, f"front {len(standing.front())}"]
 
 
 def duration(seconds: float) -> str:
