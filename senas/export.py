@@ -85,14 +85,15 @@ def _se_section(config: SEConfig, sites: Sequence[Site]) -> str:
     lines = ["# Site by site. hidden: width of the bottleneck.", "se:"]
     plain = config.plain()
     for site in sites:
+        key = yaml.safe_dump({site.name: None}, width=1000).partition(": null")[0]  # quotes what is no word in YAML
         if site.name not in config:
-            lines.append(f"  {site.name}: none")
+            lines.append(f"  {key}: none")
             continue
         block = config[site.name]
         place = site.place(block.placement)
         fields = yaml.safe_dump(plain[site.name], sort_keys=False, default_flow_style=True, width=1000).strip()
         lines.append(
-            f"  {site.name}: {fields}  # {spoken_block(block, site)}, "
+            f"  {key}: {fields}  # {spoken_block(block, site)}, "
             f"{place.channels} channels at {place.height} x {place.width}"
         )
     return "\n".join(lines) + "\n"
@@ -133,8 +134,9 @@ def network(exported: Exported) -> nn.Module:
     try:
         backbone = build(**exported.backbone)
         return insert(backbone, exported.config, trace(backbone, exported.shape))
-    except (SpaceError, TypeError) as error:
-        raise ExportError(f"this SE configuration does not fit its backbone: {error}") from error
+    except (SpaceError, TypeError, RuntimeError) as error:
+        cause = str(error).splitlines()[0]
+        raise ExportError(f"this SE configuration does not fit its backbone: {cause}") from error
 
 
 def load(folder: Path | str) -> nn.Module:

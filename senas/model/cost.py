@@ -18,7 +18,7 @@ def macs(net: nn.Module, example: Sequence[int]) -> int:
 
     1 multiply-accumulate is 2 of PyTorch's flops. Pooling, normalisation, activations and scaling are not counted.
     """
-    meta = copy.deepcopy(net).to("meta").eval()
+    meta = copy.deepcopy(net).to("meta").float().eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         meta(torch.empty(1, *example, device="meta"))
     return int(counter.get_total_flops()) // 2

@@ -6,7 +6,9 @@ forward.
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -33,18 +35,22 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     if not wanted:
         return net
     graph, nodes = _copy(traced.graph)
-    gated: dict[fx.Node, fx.Node] = {}
-    for unit, block in wanted:
-        module = _block(block, unit.site, backbone, seed)
-        target = _add(net, unit, module)
-        cut = unit.cuts[block.placement]
-        source = gated.get(nodes[cut.source], nodes[cut.source])
+    added = [
+        (_add(net, unit, _block(block, unit.site, backbone, seed)), unit.cuts[block.placement])
+        for unit, block in wanted
+    ]
+    read: dict[tuple[str, str], fx.Node] = {}  # (source, reader): what the reader reads in place of the source by now
+    # Of two blocks behind one value, the one that more readers share comes first: `post` of a unit before `pre` of the
+    # next one, `pre` of a unit before `pre` of a smaller unit that begins at the same fork.
+    for target, cut in sorted(added, key=lambda each: -len(each[1].readers)):
+        sources = {read.get((cut.source, reader), nodes[cut.source]) for reader in cut.readers}
+        assert len(sources) == 1  # readers of two cuts at one value are disjoint or nested
+        source = sources.pop()
         with graph.inserting_after(source):
             gate = graph.call_module(target, (source,))
         for reader in cut.readers:
             nodes[reader].replace_input_with(source, gate)
-        if list(source.users) == [gate]:
-            gated[source] = gate  # a later unit that forks from this value forks from the gated one
+            read[cut.source, reader] = gate
     graph.lint()
     _run_graph(net, graph)
     return net
@@ -96,22 +102,31 @@ def _add(net: nn.Module, unit: Unit, module: SqueezeExcitation) -> str:
 def _run_graph(net: nn.Module, graph: fx.Graph) -> None:
     """Make `net` compute `graph`, keeping its modules, its parameter names, and its class as a base."""
     code = graph.python_code("self")
-    namespace: dict[str, Any] = dict(code.globals)
-    exec(compile(code.src, f"<senas surgery on {type(net).__name__}>", "exec"), namespace)
+    modules = {name: value.__name__ for name, value in code.globals.items() if isinstance(value, ModuleType)}
+    _run_source(net, code.src, modules, {name: code.globals[name] for name in code.globals if name not in modules})
+
+
+def _run_source(net: nn.Module, source: str, modules: dict[str, str], others: dict[str, Any]) -> None:
+    """As `_run_graph`, from the graph's source and what it names: modules by their own names, and other things."""
+    namespace = {**others, **{name: import_module(module) for name, module in modules.items()}}
+    exec(compile(source, f"<senas surgery on {type(net).__name__}>", "exec"), namespace)
     base = type(net)
-    net.__class__ = _subclass(base, namespace["forward"], graph)
 
-
-def _subclass(base: type[nn.Module], forward: Callable[..., Any], graph: fx.Graph) -> type[nn.Module]:
     def reduce(self: nn.Module, protocol: Any = None) -> tuple[Any, ...]:
-        return _restore, (base, graph, self.__dict__)
+        return _restore, (base, source, modules, others, self.__dict__)
 
-    return type(base.__name__, (base,), {"forward": forward, "__reduce_ex__": reduce, "__module__": base.__module__})
+    methods = {"forward": namespace["forward"], "__reduce_ex__": reduce, "__module__": base.__module__}
+    net.__class__ = type(base.__name__, (base,), methods)
 
 
-def _restore(base: type[nn.Module], graph: fx.Graph, state: dict[str, Any]) -> nn.Module:
-    """Rebuilds a network from what `pickle` or `deepcopy` kept: its class cannot be imported by name."""
+def _restore(
+    base: type[nn.Module], source: str, modules: dict[str, str], others: dict[str, Any], state: dict[str, Any]
+) -> nn.Module:
+    """Rebuilds a network from what `pickle` or `deepcopy` kept: its class cannot be imported by name.
+
+    The source is kept, not the graph: pickling a graph recurses once a node, too deep for a network of 110 layers.
+    """
     net = base.__new__(base)
     net.__dict__.update(state)
-    _run_graph(net, graph)
+    _run_source(net, source, modules, others)
     return net

@@ -1,6 +1,7 @@
 """The datasets that senas knows by name."""
 
 import gzip
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,8 +60,7 @@ def fashion_mnist(
     package dataset-fashion-mnist. `val` images are split off the 60,000; `train` limits what is left.
     """
     folder = _fashion_folder(root, download)
-    known = Part(_images(_idx(folder, "train-images-idx3-ubyte")), _labels(_idx(folder, "train-labels-idx1-ubyte")))
-    test = Part(_images(_idx(folder, "t10k-images-idx3-ubyte")), _labels(_idx(folder, "t10k-labels-idx1-ubyte")))
+    known, test = _fashion_part(folder, "train"), _fashion_part(folder, "t10k")
     if not 1 <= val < len(known):
         raise DataError(f"data.val must be between 1 and {len(known) - 1}, the images there are, got {val}")
     in_val, rest = stratified(known, (val / len(known),), split_seed)
@@ -113,12 +113,22 @@ def _fashion_folder(root: str, download: bool) -> Path:
     return places[1]
 
 
+def _fashion_part(folder: Path, which: str) -> Part:
+    images, labels = _idx(folder, f"{which}-images-idx3-ubyte"), _idx(folder, f"{which}-labels-idx1-ubyte")
+    if images.ndim != 3 or labels.shape != images.shape[:1] or not (labels < len(FASHION_CLASSES)).all():
+        raise DataError(
+            f"data.root: the {which} files in {folder} do not belong together: images of shape {images.shape}, "
+            f"labels of shape {labels.shape}"
+        )
+    return Part(_images(images), _labels(labels))
+
+
 def _idx(folder: Path, name: str) -> npt.NDArray[np.uint8]:
     """An IDX file: two zero bytes, the type (8 is uint8), the number of dimensions, the dimensions, the data."""
     plain, zipped = folder / name, folder / f"{name}.gz"
     try:
         content = plain.read_bytes() if plain.exists() else gzip.decompress(zipped.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"data.root: {plain} cannot be read: {error}") from error
     dimensions = content[3] if len(content) > 3 else 0
     start = 4 + 4 * dimensions

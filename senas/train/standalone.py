@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from pytorch_lightning.utilities.warnings import PossibleUserWarning  # type: ignore[attr-defined]
 from safetensors.torch import save
 from torch import nn
 
 from senas.core.ports import Report
 from senas.core.trial import Failure, Job, Result, Status
+from senas.errors import ConfigError
 from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
@@ -34,6 +36,10 @@ class Device:
     compile: bool = False
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"trainer.threads must be at least 1, got {self.threads}; null chooses")
+
 
 class Standalone:
     """Trains each job's configuration by itself, from the seed's initial weights.
@@ -47,6 +53,25 @@ class Standalone:
         self.build, self.traced, self.data, self.recipe, self.device = build, traced, data, recipe, device
         backbone = build()
         self.backbone_params, self.backbone_macs = params(backbone), macs(backbone, data.shape)
+
+    def check(self) -> None:
+        """Raises ConfigError where this machine cannot do the arithmetic as it is asked for."""
+        try:
+            with _quiet():
+                pl.Trainer(
+                    accelerator=self.device.accelerator,
+                    devices=1,
+                    precision=self.device.precision,  # type: ignore[arg-type]
+                    logger=False,
+                    enable_checkpointing=False,
+                    enable_progress_bar=False,
+                    enable_model_summary=False,
+                )
+        except (MisconfigurationException, ValueError, ImportError) as error:
+            raise ConfigError(
+                f"trainer.accelerator={self.device.accelerator}, trainer.precision={self.device.precision}: "
+                f"{str(error).splitlines()[0]}; trainer=default runs anywhere"
+            ) from error
 
     def evaluate(self, jobs: Sequence[Job], report: Report) -> Iterator[Result]:
         for job in jobs:
@@ -77,7 +102,7 @@ class Standalone:
             with _quiet(), _threads(self.device.threads or threads_for(self.backbone_macs * self.data.batch_size)):
                 task = self._fit(job, watch)
             if watch.diverged:
-                failure, reason = Failure.DIVERGED, f"the loss is not finite after epoch {len(watch.curve)}"
+                failure, reason = Failure.DIVERGED, f"the loss is not finite after epoch {len(watch.curve) + 1}"
             elif job.weights is not None and not watch.stopped:
                 _save(task.net, job.weights)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -149,7 +174,9 @@ def _finite(value: float) -> bool:
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+    # "not enough memory" on Windows and macOS, "can't allocate memory" on Linux
+    on_cpu = "DefaultCPUAllocator" in str(error) and "memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or on_cpu
 
 
 def _save(net: nn.Module, path: Path) -> None:

@@ -1,0 +1,141 @@
+"""Which sites the known backbones have: names, how many, and what an SE block would find at each placement."""
+
+import pytest
+from torch import nn
+
+from senas.core.block import Placement
+from senas.core.site import Place, stages
+from senas.errors import ConfigError
+from senas.model.backbones import CIFAR_DEPTHS, NAMES, CifarResNet, build, input_channels
+from senas.model.cost import params
+from senas.model.sites import trace
+
+P = Placement
+
+
+def sites(name, side):
+    return trace(build(name, classes=10, channels=3), (3, side, side)).sites
+
+
+@pytest.mark.parametrize(
+    ("name", "units"), [("resnet18", (2, 2, 2, 2)), ("resnet34", (3, 4, 6, 3)), ("resnet50", (3, 4, 6, 3))]
+)
+def test_torchvisions_networks_have_a_site_a_unit_in_the_order_of_the_network(name, units):
+    expected = [f"layer{stage}.{unit}" for stage, count in enumerate(units, 1) for unit in range(count)]
+    assert [site.name for site in sites(name, 64)] == expected
+
+
+@pytest.mark.parametrize("depth", CIFAR_DEPTHS)
+def test_a_cifar_network_of_6n_plus_2_layers_has_3n_sites(depth):
+    n = (depth - 2) // 6
+    found = trace(build(f"resnet{depth}", classes=10, channels=3, width=2), (3, 8, 8)).sites
+    assert [site.name for site in found] == [f"layer{stage}.{unit}" for stage in (1, 2, 3) for unit in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "widths"),
+    [
+        ("resnet18", 224, [64, 128, 256, 512]),
+        ("resnet34", 224, [64, 128, 256, 512]),
+        ("resnet50", 224, [256, 512, 1024, 2048]),
+        ("resnet20", 32, [16, 32, 64]),
+    ],
+)
+def test_stages_have_the_widths_and_sides_of_he_et_al(name, side, widths):
+    first = 56 if side == 224 else side
+    outputs = [stage[0].output for stage in stages(sites(name, side))]
+    assert outputs == [Place(width, first >> i, first >> i) for i, width in enumerate(widths)]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet20"])
+def test_every_placement_is_offered_in_the_order_in_which_a_unit_computes(name):
+    assert {tuple(site.places) for site in sites(name, 32)} == {tuple(P)}
+
+
+def test_at_a_transition_pre_sees_what_the_unit_before_gave_out():
+    found = sites("resnet50", 224)
+    before = Place(64, 56, 56)
+    for site in found:
+        assert site.places[P.PRE] == before
+        before = site.output
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet20"])
+def test_the_other_outer_places_have_the_shape_of_the_output(name):
+    for site in sites(name, 32):
+        outer = (P.STANDARD, P.IDENTITY, P.POST_BEFORE_RELU, P.POST)
+        assert [site.places[placement] for placement in outer] == [site.output] * 4
+
+
+def test_inside_a_bottleneck_there_are_a_quarter_of_the_channels_behind_the_stride():
+    for site in sites("resnet50", 224):
+        channels, height, width = site.output
+        inner = Place(channels // 4, height, width)
+        assert site.places[P.INNER] == site.places[P.INNER_BEFORE_RELU] == inner
+
+
+def test_heights_and_widths_are_told_apart():
+    found = trace(build("resnet8", classes=10, channels=3), (3, 12, 20)).sites
+    assert [site.output for site in found] == [Place(16, 12, 20), Place(32, 6, 10), Place(64, 3, 5)]
+
+
+def test_two_units_of_one_module_path_are_numbered(kinds):
+    net = nn.Sequential(kinds["basic"][0].layer1[0].float(), nn.Identity())
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.conv2 = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+            self.net = net
+
+        def forward(self, x):
+            x = x + self.conv1(x)
+            return self.net(x + self.conv2(x))
+
+    assert [site.name for site in trace(Twice(), (4, 8, 8)).sites] == ["network", "network-2", "net.0"]
+
+
+# Backbones
+
+
+# He et al., arXiv:1512.03385, table 6, in millions.
+@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
+def test_cifar_networks_have_the_parameters_of_he_et_al(depth, millions):
+    counted = params(build(f"resnet{depth}", classes=10, channels=3)) / 1e6
+    assert round(counted, 2 if millions < 1 else 1) == millions
+
+
+def test_resnet20_has_269722_parameters():
+    assert params(build("resnet20", classes=10, channels=3)) == 269_722
+
+
+def test_shortcuts_of_cifar_networks_have_no_parameters():
+    weights = dict(build("resnet20", classes=10, channels=3).named_parameters())
+    assert all(name.split(".")[-2].startswith(("conv", "bn", "fc")) for name in weights)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_builds_with_the_classes_asked_for(name):
+    width = {} if name in ("resnet18", "resnet34", "resnet50") else {"width": 2}
+    assert build(name, classes=7, channels=3, **width).fc.out_features == 7
+
+
+@pytest.mark.parametrize("name", ["resnet19", "vgg16", "", "resnet", "resnet2", "xresnet8"])
+def test_an_unknown_name_is_answered_with_those_there_are(name):
+    with pytest.raises(ConfigError, match=r"(backbone\.name.*resnet8, resnet14.*resnet50|6n\+2)"):
+        build(name, classes=10, channels=3)
+
+
+def test_a_width_for_torchvisions_networks_is_refused():
+    with pytest.raises(ConfigError, match=r"\Abackbone\.width .*16 for resnet18.*\Z"):
+        build("resnet18", classes=10, channels=3, width=16)
+
+
+@pytest.mark.parametrize("width", [0, -1])
+def test_a_width_below_1_is_refused(width):
+    with pytest.raises(ConfigError, match=rf"\Abackbone\.width must be at least 1, got {width}\Z"):
+        CifarResNet(8, classes=10, width=width)
+
+
+def test_torchvisions_networks_take_3_channels_and_the_others_what_there_is():
+    assert [input_channels(name, 1) for name in ("resnet50", "resnet8")] == [3, 1]

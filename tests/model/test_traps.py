@@ -1,0 +1,243 @@
+"""Networks that a naive edit of the traced graph gets wrong without a word."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.ops import StochasticDepth
+
+from senas.core.block import Placement, SEBlock
+from senas.core.config import SEConfig
+from senas.model.sites import trace
+from senas.model.surgery import insert
+
+P = Placement
+EXAMPLE = (4, 6, 6)
+
+
+class Two(nn.Module):
+    """One residual unit of two convolutions, `unit`; subclasses say how it computes."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.unit = self.Unit()
+
+    def forward(self, x):
+        return self.unit(x + 0).mean((2, 3))  # + 0: a leaf may not be changed in place
+
+    class Unit(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1 = nn.Conv2d(4, 4, 3, padding=1)
+            self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
+
+        def branch(self, x):
+            return self.conv2(F.relu(self.conv1(x)))
+
+
+def two(forward, **modules):
+    """A network whose unit computes `forward(unit, x)` and has these modules too."""
+
+    class Unit(Two.Unit):
+        def __init__(self):
+            super().__init__()
+            for name, module in modules.items():
+                self.add_module(name, module)
+
+        def forward(self, x):
+            return forward(self, x)
+
+    class Net(Two):
+        pass
+
+    Net.Unit = Unit
+    return Net()
+
+
+def operated(net, **placements):
+    """The network with a block at each unit named, `unit=Placement.PRE`; `.` is written `_`."""
+    traced = trace(net, EXAMPLE)
+    config = {name.replace("_", "."): SEBlock(hidden=2, placement=place) for name, place in placements.items()}
+    return insert(net, SEConfig(config), traced)
+
+
+def assert_computes(net, by_hand):
+    x = torch.randn(3, *EXAMPLE, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(2)
+    ours = net(x)
+    torch.manual_seed(2)
+    torch.testing.assert_close(ours, by_hand(x).mean((2, 3)))
+
+
+# In-place operations on the fork: the shortcut carries the changed value too
+
+
+def changed_by_method(x):
+    return x.mul_(2)
+
+
+def changed_by_operator(x):
+    x *= 2
+    return x
+
+
+def changed_by_division(x):
+    x /= 2
+    return x
+
+
+IN_PLACE = {
+    "relu_": torch.relu_,
+    "leaky_relu_": F.leaky_relu_,
+    "relu": lambda x: F.relu(x, inplace=True),
+    "elu": lambda x: F.elu(x, 1.0, True),
+    "sigmoid_": torch.sigmoid_,
+    "mul_": changed_by_method,
+    "*=": changed_by_operator,
+    "/=": changed_by_division,
+}
+
+
+@pytest.mark.parametrize("placement", [P.PRE, P.IDENTITY, P.STANDARD])
+@pytest.mark.parametrize("change", IN_PLACE)
+def test_an_in_place_operation_at_the_head_of_the_branch_changes_the_shortcut_too(change, placement):
+    def forward(unit, x):
+        y = x
+        y = IN_PLACE[change](y)
+        return unit.branch(y) + x
+
+    net = operated(two(forward), unit=placement)
+
+    def by_hand(x):
+        x = IN_PLACE[change](x.clone())
+        at = {p: net.unit.se if p is placement else nn.Identity() for p in P}
+        return at[P.STANDARD](net.unit.branch(at[P.PRE](x))) + at[P.IDENTITY](x)
+
+    assert_computes(net, by_hand)
+
+
+def test_an_alias_that_is_changed_by_an_operator_is_changed_under_both_names():
+    def forward(unit, x):
+        shortcut = x
+        x += 1
+        return unit.branch(x) + shortcut
+
+    net = operated(two(forward), unit=P.STANDARD)
+    assert_computes(net, lambda x: net.unit.se(net.unit.branch(x + 1)) + (x + 1))
+
+
+def test_a_number_that_is_counted_up_keeps_its_old_value_under_its_old_name():
+    def forward(unit, x):
+        channels = x.size(1)
+        scale = channels
+        scale += 1
+        return unit.branch(x) * scale + x * channels
+
+    net = operated(two(forward), unit=P.PRE)
+    assert_computes(net, lambda x: net.unit.branch(net.unit.se(x)) * 5 + x * 4)
+
+
+# Additions
+
+
+@pytest.mark.parametrize(
+    "add",
+    [lambda a, b: a + b, torch.add, lambda a, b: a.add(b), lambda a, b: b.add_(a)],
+    ids=["+", "torch.add", "add", "add_"],
+)
+def test_the_branch_is_told_from_the_shortcut_whichever_comes_first(add):
+    net = operated(two(lambda unit, x: add(x + 0, unit.branch(x))), unit=P.STANDARD)
+    assert_computes(net, lambda x: x + net.unit.se(net.unit.branch(x)))
+
+
+def test_a_shortcut_with_a_convolution_is_still_the_shortcut():
+    net = two(lambda unit, x: unit.projection(x) + unit.branch(x), projection=nn.Conv2d(4, 4, 1))
+    net = operated(net, unit=P.IDENTITY)
+    assert_computes(net, lambda x: net.unit.se(net.unit.projection(x)) + net.unit.branch(x))
+
+
+def test_where_branch_and_shortcut_cannot_be_told_apart_only_post_is_offered():
+    net = two(lambda unit, x: unit.conv1(x) + unit.conv2(x))
+    (site,) = trace(net, EXAMPLE).sites
+    assert list(site.places) == [P.POST]
+
+
+def test_the_sum_of_two_images_is_no_residual_unit():
+    assert trace(two(lambda unit, x: unit.branch(x + x.mean((2, 3), keepdim=True))), EXAMPLE).sites == ()
+
+
+def test_a_branch_without_a_convolution_is_no_residual_unit():
+    assert trace(two(lambda unit, x: unit.conv1(F.relu(x) + x)), EXAMPLE).sites == ()
+
+
+# Randomness before the addition: the squeeze must not see values scaled by 1 / (1 - p)
+
+
+class DropPath(nn.Module):
+    """As in timm: by image, and nothing at all in eval."""
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return x * torch.empty(x.shape[0], 1, 1, 1).bernoulli_(0.5) / 0.5
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "drop",
+    [
+        lambda: nn.Dropout(0.5),
+        lambda: nn.Dropout2d(0.5),
+        lambda: nn.Sequential(nn.Dropout(0.5), nn.Dropout2d(0.5)),
+        lambda: StochasticDepth(0.5, "row"),
+        DropPath,
+    ],
+    ids=["dropout", "dropout2d", "two", "stochastic depth", "drop path"],
+)
+def test_standard_is_before_what_drops_at_random(drop, training):
+    net = two(lambda unit, x: unit.drop(unit.branch(x)) + x, drop=drop()).train(training)
+    net = operated(net, unit=P.STANDARD)
+    assert_computes(net, lambda x: net.unit.drop(net.unit.se(net.unit.branch(x))) + x)
+
+
+# Units inside units
+
+
+class Nested(Two.Unit):
+    """y = x + inner(x), where inner is a residual unit that begins at the same fork."""
+
+    class Inner(Two.Unit):
+        def forward(self, x):
+            return self.branch(x) + x
+
+    def __init__(self):
+        super().__init__()
+        self.inner = self.Inner()
+
+    def forward(self, x):
+        return self.conv1(self.inner(x)) + x
+
+
+@pytest.mark.parametrize("outer", [None, P.PRE, P.STANDARD, P.IDENTITY, P.POST])
+@pytest.mark.parametrize("inner", [None, P.PRE, P.INNER, P.STANDARD, P.IDENTITY, P.POST])
+def test_blocks_of_a_unit_within_a_unit_are_composed(inner, outer):
+    class Net(Two):
+        Unit = Nested
+
+    wanted = {name: place for name, place in {"unit_inner": inner, "unit": outer}.items() if place}
+    net = operated(Net(), **wanted)
+
+    def gate(unit, wanted, place):
+        return unit.se if wanted is place else nn.Identity()
+
+    def by_hand(x):
+        unit, small = net.unit, net.unit.inner
+        y = gate(unit, outer, P.PRE)(x)
+        z = small.conv1(gate(small, inner, P.PRE)(y))
+        z = gate(small, inner, P.INNER)(F.relu(z))
+        z = gate(small, inner, P.STANDARD)(small.conv2(z)) + gate(small, inner, P.IDENTITY)(y)
+        z = unit.conv1(gate(small, inner, P.POST)(z))
+        return gate(unit, outer, P.POST)(gate(unit, outer, P.STANDARD)(z) + gate(unit, outer, P.IDENTITY)(x))
+
+    assert_computes(net, by_hand)

@@ -1,0 +1,225 @@
+"""Parts of a dataset and the order of its batches."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from senas.errors import DataError
+from senas.train.data import ImageData, OrderedBatches, Part, ShuffledBatches, stratified
+
+settings.register_profile("senas", deadline=None, derandomize=True)
+settings.load_profile("senas")
+
+
+def numbered(count, classes=3, channels=1):
+    """Images whose first pixel is their number, with labels in turn."""
+    images = torch.rand(count, channels, 2, 2, generator=torch.Generator().manual_seed(0))
+    images[:, 0, 0, 0] = torch.arange(count)
+    return Part(images, torch.arange(count) % classes)
+
+
+def numbers(part):
+    return part.images[:, 0, 0, 0].int().tolist()
+
+
+def data(train=20, val=7, test=5, batch_size=4, channels=1):
+    parts = [numbered(count, channels=channels) for count in (train, val, test)]
+    return ImageData(*parts, classes=("a", "b", "c"), batch_size=batch_size)
+
+
+# Splits
+
+shares = st.lists(st.floats(0.1, 0.4), min_size=1, max_size=2).filter(lambda sizes: sum(sizes) < 0.9)
+
+
+@given(st.integers(60, 200), shares, st.integers(0, 5))
+def test_every_image_is_in_exactly_one_part(count, sizes, seed):
+    parts = stratified(numbered(count), tuple(sizes), seed)
+    assert sorted(number for part in parts for number in numbers(part)) == list(range(count))
+
+
+@given(st.integers(60, 200), shares, st.integers(0, 5))
+def test_every_part_has_every_class_in_proportion(count, sizes, seed):
+    whole = numbered(count)
+    rest = 1 - sum(sizes)
+    for part, share in zip(stratified(whole, tuple(sizes), seed), [*sizes, rest], strict=True):
+        for label in range(3):
+            wanted = share * int((whole.labels == label).sum())
+            assert abs(int((part.labels == label).sum()) - wanted) <= 1
+
+
+def test_images_keep_their_labels():
+    for part in stratified(numbered(90), (0.2, 0.2), 0):
+        assert part.labels.tolist() == [number % 3 for number in numbers(part)]
+
+
+def test_a_split_depends_on_its_seed_alone():
+    def split(seed):
+        return [numbers(part) for part in stratified(numbered(90), (0.2, 0.2), seed)]
+
+    first = split(1)
+    torch.manual_seed(9)
+    assert split(1) == first
+    assert split(2) != first
+
+
+@pytest.mark.parametrize("sizes", [(0.0, 0.2), (0.5, 0.5), (0.9, 0.2), (-0.1,), (1.0,), (float("nan"),)])
+def test_shares_that_leave_nothing_are_refused(sizes):
+    with pytest.raises(DataError, match=r"\Adata\.val and data\.test must be shares above 0.*\Z"):
+        stratified(numbered(90), sizes, 0)
+
+
+def test_a_part_that_would_be_empty_is_refused():
+    with pytest.raises(DataError, match=r"\Apart 1 of the data would be empty; there are only 6 images\Z"):
+        stratified(numbered(6), (0.1,), 0)
+
+
+def test_taking_none_takes_all():
+    assert numbers(numbered(5).take(None, "data.train")) == [0, 1, 2, 3, 4]
+
+
+def test_taking_takes_the_first():
+    assert numbers(numbered(5).take(2, "data.train")) == [0, 1]
+
+
+@pytest.mark.parametrize("count", [0, 6, -1])
+def test_taking_more_than_there_are_is_refused(count):
+    with pytest.raises(DataError, match=rf"\Adata\.train must be between 1 and 5, .* got {count}\Z"):
+        numbered(5).take(count, "data.train")
+
+
+# Normalisation
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_training_part_has_mean_0_and_standard_deviation_1_in_each_channel(channels):
+    images = data(channels=channels).train.images.double()
+    torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(channels).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(images.std((0, 2, 3)), torch.ones(channels).double(), atol=1e-6, rtol=0)
+
+
+def test_the_other_parts_are_normalised_by_the_training_part():
+    known = data()
+    given = numbered(7).images
+    torch.testing.assert_close(known.val.images * known.std[:, None, None] + known.mean[:, None, None], given)
+
+
+def test_images_of_one_colour_do_not_become_infinite():
+    flat = Part(torch.full((8, 1, 2, 2), 0.5), torch.zeros(8, dtype=torch.int64))
+    assert ImageData(flat, flat, flat, classes=("a",), batch_size=2).train.images.abs().max() == 0
+
+
+def test_grey_images_are_repeated_in_every_part():
+    known, grey = data(), data()
+    known.repeat_channels(3)
+    assert known.shape == (3, 2, 2)
+    for part, before in zip((known.train, known.val, known.test), (grey.train, grey.val, grey.test), strict=True):
+        assert all(torch.equal(part.images[:, [channel]], before.images) for channel in range(3))
+    assert (len(known.mean), len(known.std)) == (3, 3)
+
+
+def test_repeating_what_has_the_channels_already_changes_nothing():
+    known = data(channels=3)
+    before = known.train
+    known.repeat_channels(3)
+    assert known.train is before
+
+
+def test_colours_cannot_become_another_number_of_channels():
+    with pytest.raises(DataError, match=r"\Athe backbone takes 3 channels, and the images have 2\Z"):
+        data(channels=2).repeat_channels(3)
+
+
+@pytest.mark.parametrize("batch_size", [0, 21])
+def test_a_batch_larger_than_the_training_part_is_refused(batch_size):
+    with pytest.raises(DataError, match=rf"\Atrainer\.batch_size must be between 1 and 20, .* got {batch_size}\Z"):
+        data(batch_size=batch_size)
+
+
+# Batches
+
+
+def order(sampler):
+    return [batch.tolist() for batch in sampler]
+
+
+def at(seed, epoch, images=20):
+    batches = ShuffledBatches(images, 4, seed)
+    batches.set_epoch(epoch)
+    return order(batches)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    first = at(3, 1)
+    torch.manual_seed(99)
+    assert at(3, 1) == first
+
+
+def test_the_order_differs_between_seeds_and_between_epochs():
+    orders = [at(seed, epoch) for seed in (0, 1, 2) for epoch in (0, 1, 2)]
+    assert not any(one == other for i, one in enumerate(orders) for other in orders[:i])
+
+
+def test_an_epoch_has_each_image_once_but_for_the_last_partial_batch():
+    batches = at(0, 0, images=22)
+    assert [len(batch) for batch in batches] == [4] * 5 == [4] * len(ShuffledBatches(22, 4, 0))
+    assert len({image for batch in batches for image in batch}) == 20
+
+
+def test_validation_is_in_order_and_whole():
+    batches = OrderedBatches(7, 3)
+    assert order(batches) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert len(batches) == 3
+
+
+def test_loaders_give_the_images_of_their_part():
+    known = data()
+    for loader, part in ((known.val_dataloader(), known.val), (known.test_dataloader(), known.test)):
+        images, labels = (torch.cat(parts) for parts in zip(*loader, strict=True))
+        assert torch.equal(images, part.images)
+        assert torch.equal(labels, part.labels)
+
+
+class Listener(pl.LightningModule):
+    """Learns nothing, and remembers the labels and first pixels of its batches, epoch by epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.heard = nn.Parameter(torch.zeros(1)), {}
+
+    def training_step(self, batch, batch_idx):
+        self.heard.setdefault(self.current_epoch, []).append(batch[0][:, 0, 0, 0].tolist())
+        return self.weight.sum()
+
+    def validation_step(self, batch, batch_idx):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def listened(known, epochs):
+    listener = Listener()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(listener, datamodule=known)
+    return listener.heard
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_trains_each_epoch_in_the_order_of_its_number():
+    known = data()
+    known.seed = 3
+    heard = listened(known, epochs=2)
+    pixels = known.train.images[:, 0, 0, 0]
+    expected = {epoch: [pixels[batch].tolist() for batch in at(3, epoch)] for epoch in (0, 1)}
+    assert heard == expected
