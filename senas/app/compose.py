@@ -17,7 +17,7 @@ from senas.app.schema import SCHEMAS
 from senas.errors import ConfigError, SenasError
 
 
-def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any], None]) -> None:
+def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any], None], *, program: str = "") -> None:
     """Compose `command`'s config with the overrides in `arguments`, check it, and hand it to `task`.
 
     Hydra's own flags (--cfg, --multirun, --config-dir, ...) are understood. Raises ConfigError in one line for what
@@ -25,8 +25,11 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
     """
 
     mistakes: list[SenasError] = []
+    composed = False
 
     def checked_task(config: DictConfig) -> None:
+        nonlocal composed
+        composed = True
         if mistakes:
             return  # one of several jobs failed; the others do not start
         try:
@@ -36,7 +39,7 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
 
     # With it Hydra raises what went wrong; without, it prints a text of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [f"senas {command}", *arguments]
+    sys.argv = [program or f"senas {command}", *arguments]
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(checked_task)
     try:
         main()
@@ -44,6 +47,10 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
         raise ConfigError(_hydra_line(error, command)) from error
     except OmegaConfBaseException as error:
         raise ConfigError(_omegaconf_line(error)) from error
+    except ValueError as error:  # of Hydra, for data=3
+        if composed:
+            raise
+        raise ConfigError(str(error).splitlines()[0]) from error
     if mistakes:
         raise mistakes[0]
 
@@ -78,7 +85,7 @@ def _hydra_line(error: HydraException, command: str) -> str:
 def _omegaconf_line(error: OmegaConfBaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
-    if "Missing mandatory value" in lines[0]:
+    if "missing mandatory value" in lines[0].lower():
         return f"{key} must be given: {key}=..."
     return f"{key}: {lines[0]}" if key else lines[0]
 

@@ -92,7 +92,7 @@ def _complete(arguments: list[str]) -> int:
         os.environ["COMP_POINT"] = str(int(os.environ.get("COMP_POINT", len(before))) - (len(before) - len(line)))
     from senas.app.compose import run_with_hydra
 
-    run_with_hydra(command if command in COMMANDS else "search", arguments, lambda _: None)
+    run_with_hydra(command if command in COMMANDS else "search", arguments, lambda _: None, program="senas")
     return 0
 
 

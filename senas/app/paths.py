@@ -72,7 +72,7 @@ class StudyFolder:
 
         Gives whether the folder is new.
         """
-        fresh = not self.config.exists()
+        fresh = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = (self.path / "lock").open("w")

@@ -32,6 +32,7 @@ def main(config: SearchConfig) -> None:
     setup = set_up(config)
     sampler, stop_early = sampler_factory(config), pruner(config)
     sampler(0)  # made for every proposal later; a mistake in it shows here, before anything is written
+    setup.evaluator.check()
     start, outside = setup.start()
     with Interrupt() as interrupt, setup.folder.locked() as fresh:
         try:
@@ -48,12 +49,12 @@ def main(config: SearchConfig) -> None:
             )
             known = proposer.trials()
             setup.folder.config.write_text(yaml.safe_dump(setup.resolved(), sort_keys=False))
-            _greet(terminal, setup, known, outside)
             recorder = _recorder(setup, terminal)
         except SenasError:
             if fresh:
                 setup.folder.remove()
             raise
+        _greet(terminal, setup, known, outside)
         progress = SearchProgress(terminal, total=config.study.trials, sites=setup.sites, bar=config.progress)
         plan = Plan(
             trials=config.study.trials,

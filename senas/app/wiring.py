@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, make_dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.utils import get_class
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -211,6 +211,8 @@ def _data(config: Mapping[str, Any], batch_size: int) -> ImageData:
         options: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema), given))
     except OmegaConfBaseException as error:
         raise ConfigError(f"data.{error.full_key}: {str(error).splitlines()[0]}") from error
+    if (split_seed := options.get("split_seed", 0)) < 0:
+        raise ConfigError(f"data.split_seed must be at least 0, got {split_seed}")
     return DATASETS[name](**options, batch_size=batch_size)
 
 
@@ -240,11 +242,16 @@ def _objective(config: SearchConfig, space: SearchSpace) -> Objective:
 
 def _build(config: Mapping[str, Any], group: str, seed: int | None = None) -> Any:
     target = str(config.get("_target_", ""))
+    module, _, name = target.rpartition(".")
     options = {key: value for key, value in config.items() if key != "_target_"}
     try:
-        made = get_class(target)
-        if seed is not None and "seed" in inspect.signature(made).parameters:
+        made = getattr(import_module(module), name)
+        parameters = inspect.signature(made).parameters
+        if seed is not None and "seed" in parameters:
             options["seed"] = seed
+        for key, value in options.items():
+            if key in parameters and isinstance(parameters[key].default, int | float) and isinstance(value, str):
+                raise TypeError(f"{key} must be a number, got {value}")
         return made(**options)
-    except (ImportError, ValueError, TypeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{group}: {target} cannot be made: {str(error).splitlines()[0]}") from error

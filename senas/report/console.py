@@ -16,7 +16,7 @@ class Terminal:
 
     def say(self, text: str, style: str = "") -> None:
         """One or more lines."""
-        self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(text, style=style, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A line that asks for attention."""

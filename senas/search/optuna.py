@@ -72,15 +72,19 @@ class OptunaProposer:
 
     def ask_untried(self) -> Trial:
         tried = {trial.config for trial in self.trials()}
-        config = self._untried(tried)
-        self.study.enqueue_trial(self.space.encode(config), user_attrs={"origin": "untried"})
+        if not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            config = self._untried(tried)
+            self.study.enqueue_trial(self.space.encode(config), user_attrs={"origin": "untried"})
         return self.ask()
 
     def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
         if self.pruner is None:
             return False
         running = self.asked[trial.number]
-        running.report(self.objective.values(scores)[0], epoch)
+        with warnings.catch_warnings():
+            # A trial that was taken up again reports epochs that it had reported before.
+            warnings.filterwarnings("ignore", message="The reported value is ignored")
+            running.report(self.objective.values(scores)[0], epoch)
         self.study.pruner = self.pruner
         return running.should_prune()
 
@@ -146,15 +150,19 @@ def open_proposer(
     names = objective.names
     if pruner is not None and len(names) > 1:
         raise ConfigError("pruner: several objectives cannot be pruned on; use objective=penalized, or pruner=none")
+    if isinstance(storage, Path):
+        _mend_journal(storage)
     opened = open_storage(storage)
-    study = optuna.create_study(
-        study_name=name, storage=opened, directions=["minimize"] * len(names), load_if_exists=True
-    )
+    try:
+        study = optuna.load_study(study_name=name, storage=opened)
+    except KeyError:
+        study = optuna.create_study(study_name=name, storage=opened, directions=["minimize"] * len(names))
     _check(study, name, fingerprint)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(list(names))
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        _forget_proposal(opened, trial)
         opened.set_trial_state_values(trial._trial_id, TrialState.WAITING)
     for config in start:
         study.enqueue_trial(space.encode(config), user_attrs={"origin": "start"}, skip_if_exists=True)
@@ -176,7 +184,6 @@ def read_trials(name: str, storage: str | Path, space: SearchSpace) -> list[Tria
 def open_storage(storage: str | Path) -> BaseStorage:
     """The journal file, or the database at a URL. Raises ConfigError where it does not answer."""
     if isinstance(storage, Path):
-        _mend_journal(storage)
         return JournalStorage(JournalFileBackend(str(storage), JournalFileSymlinkLock(str(storage), grace_period=5)))
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
@@ -192,6 +199,13 @@ def open_storage(storage: str | Path) -> BaseStorage:
         raise ConfigError(
             f"storage.url: {shown} does not open ({cause}); start that server, or leave storage.url out for a file"
         ) from error
+
+
+def _forget_proposal(storage: BaseStorage, trial: FrozenTrial) -> None:
+    """What the Gaussian process wrote down for other processes: it would avoid it when it is asked again."""
+    for key in storage.get_trial_system_attrs(trial._trial_id):
+        if key.startswith("gp:relative_params:"):
+            storage.set_trial_system_attr(trial._trial_id, key, "")
 
 
 def _mend_journal(path: Path) -> None:
@@ -249,7 +263,7 @@ def _trial(frozen: FrozenTrial, space: SearchSpace) -> Trial:
         seed=record["seed"],
         scores=record["scores"],
         values=tuple(frozen.values) if frozen.state is TrialState.COMPLETE else (),
-        curve=record["curve"],
+        curve=tuple(record["curve"]),
         seconds=record["seconds"],
         started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
         failure=Failure(record["failure"]) if "failure" in record else None,

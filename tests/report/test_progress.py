@@ -1,0 +1,110 @@
+"""What a search says while it runs."""
+
+import io
+import re
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from senas.core.config import SEConfig
+from senas.core.objective import Pareto, Penalized
+from senas.core.standing import Standing
+from senas.core.trial import Failure, Status
+from senas.report.console import Terminal
+from senas.report.progress import SearchProgress, duration
+
+
+def standing(trials, objective=None):
+    return Standing(trials=trials, objective=objective or Penalized(0.1, 100), classes=10, largest_params=100)
+
+
+@pytest.fixture
+def said(sites):
+    """The line about a trial among others, without colour."""
+
+    def say(trial, others=()):
+        terminal = SimpleNamespace(lines=[], console=Console(file=io.StringIO()))
+        terminal.say = lambda text, style="": terminal.lines.append(text)
+        with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
+            progress.started(trial, standing(others))
+            progress.epoch(trial, 1, 3)
+            progress.finished(trial, standing([*others, trial]))
+        (line,) = terminal.lines
+        return line
+
+    return say
+
+
+def test_a_complete_trial_says_its_scores_seconds_and_configuration(said, make, mixed, sites):
+    line = said(make(12, mixed, 0.51234))
+    assert re.sub(r" +", " ", line) == (
+        f"trial 12 * val loss 0.5123 acc 93.75% SE params {mixed.params(sites)} 2.5 s {mixed.words(sites)}"
+    )
+
+
+def test_a_trial_on_the_front_has_a_star_and_one_that_is_beaten_has_none(said, make, mixed):
+    better = make(0, SEConfig(), 0.1)
+    assert said(make(1, mixed, 0.05), [better]).startswith("trial   1 *")
+    assert said(make(1, mixed, 0.2), [better]).startswith("trial   1  ")
+
+
+def test_a_pruned_trial_says_after_which_epoch(said, make, mixed):
+    trial = make(3, mixed, 0.9, status=Status.PRUNED, values=())
+    assert said(trial).startswith("trial   3  pruned after epoch 3: val loss 0.9000")
+
+
+def test_a_failed_trial_says_why(said, make, mixed, sites):
+    trial = make(3, mixed, 0.9, status=Status.FAILED, scores={}, failure=Failure.MEMORY, reason="out of memory")
+    assert said(trial) == f"trial   3  failed, out of memory: {mixed.words(sites)}"
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETE, Status.PRUNED, Status.FAILED])
+def test_a_repeated_trial_says_which_one_it_repeats(said, make, mixed, sites, status):
+    trial = make(3, mixed, 0.9, status=status, repeats=1)
+    assert said(trial) == f"trial   3  repeats trial 1, not trained again: {mixed.words(sites)}"
+
+
+@pytest.mark.parametrize(("objective", "best"), [(None, "best 0.5000"), (Pareto(("val_loss", "macs")), "lowest loss")])
+def test_a_terminal_gets_a_bar_with_the_best_so_far(make, sites, objective, best):
+    terminal = Terminal()
+    terminal.console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    first, second = make(0, SEConfig(), 0.5), make(1, SEConfig(), 0.4)
+    with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
+        progress.started(first, standing([], objective))
+        progress.finished(first, standing([first], objective))
+        progress.started(second, standing([first], objective))
+        progress.epoch(second, 1, 3)
+        progress.bar.refresh()
+        text = progress.terminal.console.file.getvalue()
+        assert progress.bar.tasks[0].completed == pytest.approx(1 + 1 / 3, abs=1e-3)
+    assert "trial 2 of 5" in text
+    assert best in text
+    assert re.search(r"front 1 .*\d+ s left", text)
+
+
+def test_without_a_terminal_there_are_only_the_lines(capsys, make, sites):
+    trial = make(0, SEConfig(), 0.5)
+    with SearchProgress(Terminal(), total=5, sites=sites, bar=True) as progress:
+        progress.started(trial, standing([]))
+        progress.finished(trial, standing([trial]))
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (45, "45 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+        (90_000, "25 h 00 min"),
+    ],
+)
+def test_a_duration_is_said_in_its_two_largest_units(seconds, words):
+    assert duration(seconds) == words

@@ -1,0 +1,423 @@
+"""The loop, with a real proposer and an evaluator whose scores are planted."""
+
+import os
+import signal
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from senas.core.config import SEConfig
+from senas.core.objective import Pareto
+from senas.core.standing import Standing
+from senas.core.trial import Failure, Result, Status
+from senas.errors import EvaluationError
+from senas.search.interrupt import Interrupt
+from senas.search.loop import Ending, Plan, Search, weights_path
+
+EPOCHS = 2
+DIVERGED = (Failure.DIVERGED, "the loss is not finite after epoch 1")
+MEMORY = (Failure.MEMORY, "out of memory")
+
+
+class PlantedEvaluator:
+    """Knows the scores of every configuration.
+
+    fails:      what goes wrong with the first, second, ... job; None where nothing does.
+    interrupt:  the job, counted from 1, amid which Ctrl-C is pressed.
+    """
+
+    def __init__(self, planted, fails=(), interrupt=0):
+        self.planted, self.fails, self.interrupt = planted, list(fails), interrupt
+        self.jobs = []
+
+    def evaluate(self, jobs, report):
+        for job in jobs:
+            self.jobs.append(job)
+            failure = self.fails.pop(0) if self.fails else None
+            yield self.failed(job, *failure) if failure else self.trained(job, report)
+
+    def failed(self, job, failure, reason):
+        return Result(job=job, status=Status.FAILED, failure=failure, reason=reason, seconds=0.1)
+
+    def trained(self, job, report):
+        scores, curve, stopped = self.planted(job.config), [], False
+        for epoch in range(1, job.epochs + 1):
+            curve.append({**scores, "val_loss": scores["val_loss"] + job.epochs - epoch})
+            stopped = report(job, epoch, curve[-1]) and epoch < job.epochs
+            if len(self.jobs) == self.interrupt:
+                os.kill(os.getpid(), signal.SIGINT)
+            if stopped:
+                break
+        if not stopped:
+            job.weights.parent.mkdir(exist_ok=True)
+            job.weights.write_text(str(job.config))
+        status = Status.PRUNED if stopped else Status.COMPLETE
+        return Result(job=job, status=status, scores=curve[-1], curve=tuple(curve), seconds=0.1)
+
+
+class Log:
+    """Recorder and listener at once: what was called, in order."""
+
+    def __init__(self):
+        self.calls, self.recorded = [], []
+
+    def record(self, trial, front, hypervolume):
+        self.calls.append(("record", trial.number))
+        self.recorded.append((trial, list(front), hypervolume))
+
+    def conclude(self, **_):
+        self.calls.append(("conclude", None))
+
+    def started(self, trial, standing):
+        self.calls.append(("started", trial.number))
+
+    def epoch(self, trial, epoch, epochs):
+        self.calls.append((f"epoch {epoch} of {epochs}", trial.number))
+
+    def finished(self, trial, standing):
+        assert trial in standing.trials
+        self.calls.append(("finished", trial.number))
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+@pytest.fixture
+def search(open_study, journal, space, planted, log, tmp_path):
+    """A run of the study; each call is a process of its own."""
+
+    def make(trials, *, over=space, fails=(), interrupt=0, evaluator=None, log=log, **study):
+        proposer = open_study(journal, space=over, **study)
+
+        def standing(trials):
+            return Standing(trials=trials, objective=proposer.objective, classes=10, largest_params=over.largest_params)
+
+        return Search(
+            plan=Plan(
+                trials=trials,
+                epochs=EPOCHS,
+                size=over.size,
+                weights=tmp_path / "weights",
+                objective=proposer.objective,
+                standing=standing,
+            ),
+            proposer=proposer,
+            evaluator=evaluator or PlantedEvaluator(planted, fails, interrupt),
+            recorder=log,
+            listener=log,
+        )
+
+    return make
+
+
+@pytest.fixture
+def run():
+    def run(search):
+        with Interrupt() as interrupt:
+            return search.run(interrupt)
+
+    return run
+
+
+@pytest.fixture
+def repeating(monkeypatch):
+    """The sampler proposes the option of this number at every site, again and again."""
+
+    def repeat(number=0):
+        def always(self, study, trial, name, distribution):
+            return distribution.choices[number]
+
+        monkeypatch.setattr(optuna.samplers.RandomSampler, "sample_independent", always)
+
+    return repeat
+
+
+# The budget
+
+
+def test_a_search_ends_with_its_total_of_trials(search, run):
+    one = search(5)
+    assert run(one) is Ending.BUDGET
+    assert [trial.number for trial in one.trials if trial.counts] == [0, 1, 2, 3, 4]
+
+
+def test_trials_of_earlier_runs_count(search, run):
+    run(search(3))
+    second = search(5)
+    run(second)
+    assert len(second.evaluator.jobs) == 2
+    assert len(second.trials) == 5
+
+
+def test_a_finished_search_trains_nothing(search, run, log):
+    run(search(3))
+    log.calls.clear()
+    again = search(3)
+    assert run(again) is Ending.BUDGET
+    assert (again.evaluator.jobs, log.calls) == ([], [])
+
+
+def test_complete_pruned_and_failed_trials_all_count(search, run):
+    median = optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0)
+    one = search(8, fails=[None, None, DIVERGED], pruner=median)
+    run(one)
+    assert {trial.status for trial in one.trials} == {Status.COMPLETE, Status.PRUNED, Status.FAILED}
+    assert sum(trial.counts for trial in one.trials) == 8 == len(one.evaluator.jobs)
+
+
+def test_each_job_has_the_configuration_seed_epochs_and_place_for_weights_of_its_trial(search, run, tmp_path):
+    one = search(2)
+    run(one)
+    for job, trial in zip(one.evaluator.jobs, one.trials, strict=True):
+        assert (job.config, job.seed, job.epochs) == (trial.config, 7, EPOCHS)
+        assert job.weights == weights_path(tmp_path / "weights", trial.number)
+
+
+def test_what_was_measured_is_what_the_proposer_remembers(search, run, open_study, journal, planted, penalized):
+    one = search(3)
+    run(one)
+    assert open_study(journal).trials() == one.trials
+    for trial in one.trials:
+        assert trial.values == pytest.approx(penalized.values(planted(trial.config)))
+        assert len(trial.curve) == EPOCHS
+
+
+# Repeated proposals
+
+
+def test_a_repeated_proposal_is_answered_from_the_earlier_result(search, run, repeating):
+    repeating()
+    one = search(2, sampler="random")
+    run(one)
+    first, second = one.trials[:2]
+    assert second.repeats == first.number
+    for name in ("config", "status", "scores", "values", "curve", "failure", "reason"):
+        assert getattr(second, name) == getattr(first, name), name
+    assert second.seconds == 0
+
+
+def test_a_repeated_proposal_is_recorded_and_remembered_as_one(search, run, repeating, log, open_study, journal):
+    repeating()
+    run(search(2, sampler="random"))
+    assert [trial.repeats for trial in open_study(journal).trials()] == [None] + 5 * [0] + [None]
+    assert [trial.repeats for trial, *_ in log.recorded] == [None] + 5 * [0] + [None]
+
+
+def test_a_repeated_proposal_does_not_count_and_is_not_trained(search, run, repeating):
+    repeating()
+    one = search(2, sampler="random")
+    run(one)
+    assert len(one.trials) == 7
+    assert len(one.evaluator.jobs) == 2 == sum(trial.counts for trial in one.trials)
+
+
+def test_after_five_repeats_in_a_row_an_untried_configuration_is_drawn(search, run, repeating):
+    repeating()
+    one = search(3, sampler="random")
+    run(one)
+    assert [trial.origin for trial in one.trials] == 6 * ["sampler"] + ["untried"] + 5 * ["sampler"] + ["untried"]
+    assert len({trial.config for trial in one.trials}) == 3
+
+
+def test_repeats_are_counted_across_an_interruption(search, run, repeating, log):
+    repeating()
+    run(search(1, sampler="random"))
+    one = search(2, sampler="random")
+    for _ in range(3):  # a process that was stopped after three repeats
+        trial = one.proposer.ask()
+        one.proposer.tell(replace(one.proposer.trials()[0], number=trial.number, repeats=0))
+    second = search(2, sampler="random")
+    run(second)
+    assert [trial.origin for trial in second.trials] == 6 * ["sampler"] + ["untried"]
+
+
+def test_a_repeat_of_a_failure_is_answered_with_the_failure(search, run, repeating):
+    repeating()
+    one = search(2, sampler="random", fails=[MEMORY])
+    run(one)
+    assert [trial.failure for trial in one.trials] == 6 * [Failure.MEMORY] + [None]
+
+
+def test_a_repeat_of_a_pruned_trial_is_answered_as_pruned(search, run, open_study, journal, repeating):
+    median = optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0)
+    first = search(1, sampler="random", pruner=median, start=[SEConfig()])
+    first.evaluator.planted = lambda config: {"val_loss": 0.0, "se_params": 0.0}
+    run(first)
+    repeating(1)
+    run(search(3, sampler="random", pruner=median))
+    statuses = [(trial.status, trial.repeats) for trial in open_study(journal).trials()]
+    assert statuses[:3] == [(Status.COMPLETE, None), (Status.PRUNED, None), (Status.PRUNED, 1)]
+
+
+def test_an_exhausted_space_ends_the_search(search, run, tiny):
+    one = search(100, over=tiny)
+    assert run(one) is Ending.EXHAUSTED
+    assert {trial.config for trial in one.trials} == set(tiny)
+    assert len(one.evaluator.jobs) == tiny.size
+
+
+def test_an_exhausted_space_is_known_to_be_when_the_study_is_resumed(search, run, tiny, log):
+    run(search(100, over=tiny))
+    log.calls.clear()
+    assert run(search(100, over=tiny)) is Ending.EXHAUSTED
+    assert log.calls == []
+
+
+# Failures
+
+
+@pytest.mark.parametrize("what", [DIVERGED, MEMORY])
+def test_three_failures_of_one_kind_in_a_row_end_the_search_in_one_line(search, run, what):
+    one = search(10, fails=3 * [what])
+    with pytest.raises(
+        EvaluationError, match=rf"3 trials failed in the same way, {what[0]}: {what[1]}; lower"
+    ) as error:
+        run(one)
+    assert "\n" not in str(error.value)
+    assert len(one.proposer.trials()) == 3
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        [DIVERGED, DIVERGED],
+        [DIVERGED, DIVERGED, None, DIVERGED, DIVERGED],
+        [DIVERGED, DIVERGED, MEMORY, MEMORY, DIVERGED],
+    ],
+    ids=["two", "two and two", "mixed"],
+)
+def test_fewer_or_mixed_failures_do_not(search, run, fails):
+    assert run(search(7, fails=fails)) is Ending.BUDGET
+
+
+# The truth first
+
+
+def test_the_proposer_is_told_before_the_recorder_and_the_listener(search, run, log, monkeypatch):
+    one = search(1)
+    real = type(one.proposer).tell
+
+    def tell(self, trial):
+        real(self, trial)
+        log.calls.append(("told", trial.number))
+
+    monkeypatch.setattr(type(one.proposer), "tell", tell)
+    run(one)
+    assert [what for what, _ in log.calls] == [
+        "started",
+        "epoch 1 of 2",
+        "epoch 2 of 2",
+        "told",
+        "record",
+        "finished",
+    ]
+
+
+def test_a_recorder_that_raises_loses_no_trial(search, run, log, monkeypatch):
+    one = search(3)
+    monkeypatch.setattr(log, "record", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(one)
+    assert [trial.number for trial in one.proposer.trials()] == [0]
+
+
+def test_each_record_says_the_front_and_hypervolume_as_they_were_then(search, run, log):
+    one = search(6)
+    run(one)
+    for count, (trial, front, volume) in enumerate(log.recorded, 1):
+        then = one.plan.standing(one.trials[:count])
+        assert trial == one.trials[count - 1]
+        assert front == [t.number for t in then.front()]
+        assert volume == then.hypervolume()
+
+
+# Weights
+
+
+def test_only_weights_of_the_front_are_kept(search, run, tmp_path):
+    one = search(12)
+    run(one)
+    front = {weights_path(tmp_path / "weights", trial.number) for trial in one.plan.standing(one.trials).front()}
+    assert set((tmp_path / "weights").iterdir()) == front
+    assert 0 < len(front) < 12
+
+
+def test_weights_of_both_fronts_are_kept_where_the_objectives_are_others(search, run, tmp_path):
+    one = search(16, objective=Pareto(("val_error", "macs")), fingerprint={})
+    run(one)
+    standing = one.plan.standing(one.trials)
+    kept = {trial.number for trial in [*standing.front(), *standing.front(("val_error", "macs"))]}
+    assert {path.name for path in (tmp_path / "weights").iterdir()} == {f"trial-{n}.safetensors" for n in kept}
+
+
+def test_weights_that_were_half_written_are_cleared_away_when_the_study_is_resumed(search, run, tmp_path):
+    run(search(2))
+    (tmp_path / "weights" / "trial-2.partial").write_text("half")
+    run(search(2))
+    assert not (tmp_path / "weights" / "trial-2.partial").exists()
+
+
+# Interruptions
+
+
+def test_an_interrupt_in_training_loses_no_finished_trial(search, run, open_study, journal):
+    one = search(5, interrupt=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(one)
+    assert [trial.number for trial in open_study(journal).trials()] == [0, 1]
+
+
+def test_the_trial_that_was_interrupted_is_taken_up(search, run):
+    one = search(5, interrupt=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(one)
+    second = search(5)
+    run(second)
+    assert second.evaluator.jobs[0] == one.evaluator.jobs[-1]
+    assert [trial.number for trial in second.trials] == [0, 1, 2, 3, 4]
+
+
+def test_an_interrupted_search_ends_where_an_uninterrupted_one_does(search, run, tmp_path, open_study):
+    with pytest.raises(KeyboardInterrupt):
+        run(search(8, interrupt=7))
+    interrupted = search(8)
+    run(interrupted)
+    whole = search(8)
+    whole.proposer = open_study(tmp_path / "whole.log")
+    run(whole)
+    assert [(t.config, t.values) for t in interrupted.trials] == [(t.config, t.values) for t in whole.trials]
+
+
+def test_an_interrupt_while_a_trial_is_remembered_takes_effect_after_it(search, run, log, monkeypatch):
+    one = search(5)
+    real = type(one.proposer).tell
+
+    def tell(self, trial):
+        os.kill(os.getpid(), signal.SIGINT)
+        real(self, trial)
+
+    monkeypatch.setattr(type(one.proposer), "tell", tell)
+    with pytest.raises(KeyboardInterrupt):
+        run(one)
+    assert log.calls[-2:] == [("record", 0), ("finished", 0)]
+    assert [trial.number for trial in one.proposer.trials()] == [0]
+
+
+def test_an_interrupt_while_asking_leaves_the_whole_trial_to_be_taken_up(search, run, monkeypatch, open_study, journal):
+    one = search(5)
+    real = type(one.proposer).ask
+
+    def ask(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(one.proposer), "ask", ask)
+        with pytest.raises(KeyboardInterrupt):
+            run(one)
+    (running,) = one.proposer.study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+    assert set(running.params) == {choice.name for choice in one.proposer.space.choices}
+    assert open_study(journal).ask().number == 0
