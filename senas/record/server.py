@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from senas.errors import ConfigError, StudyError
+from senas.record.address import hidden, looking
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -43,9 +44,12 @@ def serve(
     artifacts:  folder for artifacts of experiments that name no folder of their own.
     seconds:    how long the server may take until it answers.
 
-    Raises ConfigError for a port that is taken, StudyError for a server that dies or does not answer.
+    Raises ConfigError for a port that is taken or a store that does not answer, StudyError where there is no store,
+    and for a server that dies or does not answer.
     """
     port = _free(host, port)
+    with looking(uri):  # the server would make an empty store where there is none
+        pass
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
     command += ["--artifacts-destination", artifacts.resolve().as_uri()] if artifacts else []
@@ -61,7 +65,8 @@ def serve(
                 log.seek(0)
                 lines = log.read().decode(errors="replace").strip().splitlines()
                 what = f"did not answer within {seconds:.0f} s" if process.poll() is None else "ended as it started"
-                raise StudyError(f"the MLflow server {what}: {lines[-1].strip() if lines else 'it printed nothing'}")
+                telling = [line for line in lines if "error" in line.lower()] or lines or ["it printed nothing"]
+                raise StudyError(f"the MLflow server {what}: {hidden(telling[-1].strip())}")
             yield Server(url, process)
         finally:
             _stop(process)

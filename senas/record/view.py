@@ -10,10 +10,15 @@ import time
 import zlib
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment
+
+from senas.errors import StudyError
+from senas.record.address import looking
+from senas.record.study_run import STUDY, study_runs
+from senas.record.trial_run import PARENT
 
 TAG = "mlflow.sharedViewState."
-STUDY, ROLE, PARENT = "senas.study", "senas.role", "mlflow.parentRunId"
+LISTED = 100  # names of studies in an error, the newest
 
 
 def save_view(client: MlflowClient, experiment_id: str, study: str, run_id: str) -> None:
@@ -30,13 +35,22 @@ def save_view(client: MlflowClient, experiment_id: str, study: str, run_id: str)
 def view_link(uri: str, experiment: str, study: str | None, base_url: str) -> str:
     """Where a browser finds the view of the study (None: the newest) on the MLflow server at `base_url`.
 
-    The page of the experiment where the study has no view, and the server's first page where there is no experiment.
+    The page of the experiment where the study has no view, and the server's first page where no study was asked for
+    and there is no experiment. Makes nothing in the store.
+
+    Raises StudyError where there is no store, or not this study in it, and ConfigError, after ten seconds at most,
+    where the store does not answer.
     """
-    client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment)
+    with looking(uri) as client:
+        found = client.get_experiment_by_name(experiment)
+        runs = study_runs(client, found.experiment_id, study, newest=1) if found else []
+        if study is not None and not runs:
+            known = study_runs(client, found.experiment_id, None, newest=LISTED) if found else []
+            names = sorted({run.data.tags[STUDY] for run in known})
+            there = f"there are {', '.join(names)}" if names else "there are none yet, `senas search` makes one"
+            raise StudyError(f'study.name: there is no study "{study}" in MLflow\'s experiment "{experiment}"; {there}')
     if found is None:
         return base_url.rstrip("/") + "/"
-    runs = study_runs(client, found.experiment_id, study, newest=1)
     return link(found, runs[0].info.run_id if runs else None, base_url)
 
 
@@ -46,17 +60,6 @@ def link(experiment: Experiment, run_id: str | None, base_url: str) -> str:
     if run_id is None or TAG + _key(run_id) not in experiment.tags:
         return page
     return f"{page}&viewStateShareKey={_key(run_id)}&compareRunsMode=CHART"
-
-
-def study_runs(client: MlflowClient, experiment_id: str, study: str | None, newest: int) -> list[Run]:
-    """Parent runs, the newest first: of the study, or of all studies."""
-    wanted = f"tags.`{ROLE}` = 'study'"
-    if study is not None:
-        quote = '"' if "'" in study else "'"
-        wanted += f" and tags.`{STUDY}` = {quote}{study}{quote}"
-    return list(
-        client.search_runs([experiment_id], wanted, max_results=newest, order_by=["attributes.start_time DESC"])
-    )
 
 
 def _key(run_id: str) -> str:

@@ -1,0 +1,154 @@
+"""The saved view of a study, and the link that opens it."""
+
+import base64
+import json
+import re
+import socket
+import sqlite3
+import time
+import zlib
+
+import pytest
+
+from senas.errors import ConfigError, StudyError
+from senas.record.server import serve
+from senas.record.view import view_link
+
+
+def test_a_study_has_a_view_from_its_beginning_and_the_link_opens_it(opened, store, uri):
+    recorder = opened()
+    (key,) = [key for key in store.experiment.tags if key.startswith("mlflow.sharedViewState.")]
+    share = key.removeprefix("mlflow.sharedViewState.")
+    link = recorder.link("http://host:1/")
+    assert link.startswith(f"http://host:1/#/experiments/{store.experiment.experiment_id}/runs?")
+    assert f"viewStateShareKey={share}&compareRunsMode=CHART" in link
+    assert view_link(uri, "senas", "pilot", "http://host:1") == link
+
+
+def test_the_view_draws_loss_against_parameters_with_the_whole_front_among_its_runs(opened, store):
+    recorder = opened()
+    (view,) = [json.loads(value) for key, value in store.experiment.tags.items() if "sharedViewState" in key]
+    header, _, body = view["state"].partition(";")
+    state = json.loads(zlib.decompress(base64.b64decode(body)))
+    scatter = state["compareRunCharts"][0]
+    assert (view["name"], header) == ("Front of pilot", "deflate")
+    assert recorder.run_id in state["searchFilter"]
+    assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`pareto`", False)
+    assert [scatter[key] for key in ("type", "xaxis", "yaxis")] == [
+        "SCATTER",
+        {"key": "se_params", "type": "METRIC"},
+        {"key": "val_loss", "type": "METRIC"},
+    ]
+
+
+def test_a_view_that_somebody_edited_is_kept(opened, store):
+    opened()
+    (key,) = [key for key in store.experiment.tags if key.startswith("mlflow.sharedViewState.")]
+    store.client.set_experiment_tag(store.experiment.experiment_id, key, "edited")
+    opened().conclude(finished=True, description="", files={})
+    assert store.experiment.tags[key] == "edited"
+
+
+def test_without_a_study_the_link_is_to_the_newest(opened, uri):
+    opened("old")
+    time.sleep(0.01)
+    newest = opened("new")
+    assert view_link(uri, "senas", None, "http://host:1") == newest.link("http://host:1")
+
+
+@pytest.mark.slow
+def test_the_link_is_the_same_whether_a_store_is_looked_at_or_its_server(opened, uri):
+    recorder = opened()
+    with serve(uri) as server:
+        assert view_link(server.url, "senas", "pilot", "http://host:1") == recorder.link("http://host:1")
+
+
+def test_without_a_view_the_link_is_to_the_page_of_the_experiment(opened, store, uri):
+    opened()
+    page = f"http://host:1/#/experiments/{store.experiment.experiment_id}/runs?workflowType=machine_learning"
+    store.client.create_run(
+        store.experiment.experiment_id, tags={"senas.study": "without a view", "senas.role": "study"}
+    )
+    assert view_link(uri, "senas", "without a view", "http://host:1") == page
+    assert view_link(uri, "no such experiment", None, "http://host:1/") == "http://host:1/"
+
+
+def test_a_study_that_is_not_there_is_refused_with_those_that_are(opened, uri):
+    opened("pilot")
+    opened("it's another")
+    opened("elsewhere", experiment="other")
+    with pytest.raises(StudyError) as caught:
+        view_link(uri, "senas", "pilto", "http://host:1")
+    assert str(caught.value) == (
+        'study.name: there is no study "pilto" in MLflow\'s experiment "senas"; there are it\'s another, pilot'
+    )
+
+
+@pytest.mark.parametrize("experiment", ["Default", "no such experiment"])
+def test_a_study_is_refused_where_there_are_none_yet(uri, experiment):
+    with pytest.raises(
+        StudyError, match=f'^study.name: .* "{experiment}"; there are none yet, `senas search` makes one$'
+    ):
+        view_link(uri, experiment, "pilot", "http://host:1")
+
+
+# Looking, where nothing is to be seen
+
+
+def test_a_store_that_is_not_there_is_not_made_by_looking(tmp_path):
+    with pytest.raises(StudyError, match=r"^tracking\.uri: there is no file .*new/mlflow\.db"):
+        view_link(f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}", "senas", None, "http://host:1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_without_a_record_is_left_as_it_is(tmp_path):
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as other:
+        other.execute("create table something (number)")
+    before = file.read_bytes()
+    with pytest.raises(StudyError, match=r"^tracking\.uri: .*other\.db holds no record of MLflow's"):
+        view_link(f"sqlite:///{file}", "senas", None, "http://host:1")
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_a_store_that_is_down_is_refused_in_one_line_without_its_password(scheme):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(ConfigError) as caught:
+            view_link(f"{scheme}://ann:s3cret@127.0.0.1:{port}/x", "senas", None, "http://host:1")
+    line = re.sub(r"Errno \d+", "Errno", str(caught.value))
+    assert line == (
+        f"tracking.uri: MLflow cannot be used at {scheme}://ann:***@127.0.0.1:{port}/x "
+        "([Errno] Connection refused); start its server, or name another store"
+    )
+
+
+@pytest.mark.slow
+def test_a_server_that_never_answers_is_given_up_within_ten_seconds():
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        begin = time.monotonic()
+        with pytest.raises(ConfigError, match=r"^tracking\.uri: .*timed out"):
+            view_link(f"http://127.0.0.1:{mute.getsockname()[1]}", "senas", None, "http://host:1")
+    assert time.monotonic() - begin < 10
+
+
+def test_a_file_that_is_no_database_is_refused(folder, uri):
+    (folder / "mlflow.db").write_text("not a database, but long enough to be looked at " * 20)
+    with pytest.raises(ConfigError, match=r"^tracking\.uri: .*file is not a database"):
+        view_link(uri, "senas", None, "http://host:1")
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://ann:s3cret@host:port", "http://[::1", "sqlite://[x", "nonsense://here", "a folder"]
+)
+def test_an_address_that_is_none_is_refused_in_one_line_and_nothing_is_made(uri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"^tracking\.uri: [^\n]*$") as caught:
+        view_link(uri, "senas", None, "http://host:1")
+    assert "s3cret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
