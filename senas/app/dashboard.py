@@ -5,6 +5,7 @@ from pathlib import Path
 from senas.app.paths import MlflowStore
 from senas.app.schema import DashboardConfig
 from senas.errors import ConfigError, StudyError
+from senas.record.address import hidden
 from senas.record.server import serve
 from senas.record.view import view_link
 from senas.report.console import Terminal
@@ -16,7 +17,7 @@ def main(config: DashboardConfig) -> None:
     terminal = Terminal()
     tracking, study = config.tracking, config.study.name
     if tracking.uri and tracking.uri.startswith(("http://", "https://")):
-        terminal.say(view_link(tracking.uri, tracking.experiment, study, tracking.uri))
+        terminal.say(view_link(tracking.uri, tracking.experiment, study, hidden(tracking.uri)))
         return
     store = MlflowStore(Path(config.root))
     if tracking.uri is None and not (Path(config.root) / "mlflow.db").exists():

@@ -47,11 +47,6 @@ class Standing:
         """Of the front over (validation loss, SE parameters), in nats x parameters."""
         return hypervolume(points([trial.scores for trial in self.measured]), self.reference)
 
-    def hypervolumes(self) -> list[tuple[int, float]]:
-        """(trial number, hypervolume once it was there), for each measured trial."""
-        cloud = points([trial.scores for trial in self.measured])
-        return [(trial.number, hypervolume(cloud[: i + 1], self.reference)) for i, trial in enumerate(self.measured)]
-
     def kept(self) -> set[int]:
         """Numbers of the trials whose weights are worth keeping: those that a pick can name, whatever the penalty."""
         names = self.objective.names

@@ -79,7 +79,7 @@ def test_only_trials_trained_to_the_end_are_picked(other, how):
 
 def test_without_a_measured_trial_there_is_no_front():
     empty = standing(OTHERS)
-    assert (empty.front(), empty.hypervolume(), empty.hypervolumes(), empty.kept()) == ([], 0.0, [], set())
+    assert (empty.front(), empty.hypervolume(), empty.kept()) == ([], 0.0, set())
 
 
 @pytest.mark.parametrize("classes", [2, 10, 1000])
@@ -95,14 +95,6 @@ def test_the_hypervolume_is_the_area_between_the_front_and_the_reference():
 
 def test_a_trial_worse_than_guessing_adds_no_hypervolume():
     assert standing([trial(0, 2.4, 0)]).hypervolume() == 0
-
-
-def test_hypervolumes_grow_trial_by_trial_to_that_of_all():
-    volumes = standing([*OTHERS, *CLOUD]).hypervolumes()
-    assert [number for number, _ in volumes] == numbers(CLOUD)
-    assert [volume for _, volume in volumes] == pytest.approx(sorted(volume for _, volume in volumes))
-    assert volumes[2][1] == standing(CLOUD[:3]).hypervolume()
-    assert volumes[-1][1] == standing(CLOUD).hypervolume()
 
 
 def test_weights_of_the_front_are_kept():
