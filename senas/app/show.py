@@ -1,7 +1,6 @@
 """What several commands show of a study: its front, its pick, and the pick as an export."""
 
 from senas.app.wiring import Setup, digest
-from senas.core.objective import Penalized
 from senas.core.standing import Standing
 from senas.core.trial import Trial
 from senas.export import Exported
@@ -20,12 +19,8 @@ def front_table(setup: Setup, standing: Standing, picked: Trial) -> FrontTable:
 def show_front(terminal: Terminal, setup: Setup, standing: Standing, picked: Trial, why: str) -> None:
     """The front, what is recommended and why."""
     terminal.show(front_table(setup, standing, picked).rich())
-    objective = standing.objective
-    detail = ""
-    if isinstance(objective, Penalized):
-        detail = f"; {objective.values(picked.scores)[0]:.4f} with a penalty of {objective.penalty:g}"
     terminal.say(f"* recommended: trial {picked.number}, {picked.config.words(setup.sites)}", style="bold")
-    terminal.say(f"  {why}{detail}")
+    terminal.say(f"  {why}")
     terminal.say(f"  {one_seed(setup)}", style="dim")
 
 

@@ -75,7 +75,8 @@ class Standing:
             return measured[knee(points(scores, names))], f"the knee of the front over {' and '.join(names)}"
         if len(names) > 1:
             return measured[best([s["val_loss"] for s in scores])], "lowest validation loss"
-        return measured[best([self.objective.values(s)[0] for s in scores])], "lowest validation loss plus penalty"
+        values = [self.objective.values(s)[0] for s in scores]
+        return measured[best(values)], f"lowest validation loss plus penalty, {min(values):.4f}"
 
     def _numbered(self, how: str) -> Trial:
         measured = {str(trial.number): trial for trial in self.measured}
