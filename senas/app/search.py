@@ -66,14 +66,18 @@ def main(config: SearchConfig) -> None:
         )
         search = Search(plan, proposer, setup.evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
+        stopped = False
         try:
             with progress:
                 _complete_record(setup, recorder, known)
                 ending = search.run(interrupt)
+        except KeyboardInterrupt:
+            stopped = True
+            raise
         finally:
             with interrupt.shield():
                 _conclude(setup, search.trials, recorder, finished=ending is not None)
-                if ending is None:
+                if stopped:
                     _say_stopped(terminal, setup, search.trials)
     _say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
 

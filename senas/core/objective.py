@@ -28,6 +28,10 @@ class Objective(Protocol):
     def names(self) -> tuple[str, ...]:
         """What each number is called."""
 
+    @property
+    def words(self) -> str:
+        """What is minimised, for people."""
+
     def values(self, scores: Scores) -> tuple[float, ...]:
         """One finite number a name. Raises ScoreError for a score that is missing, NaN or infinite."""
 
@@ -49,6 +53,10 @@ class Penalized:
     @property
     def names(self) -> tuple[str, ...]:
         return ("penalized_loss",)
+
+    @property
+    def words(self) -> str:
+        return f"validation loss plus a penalty of {self.penalty:g}"
 
     def values(self, scores: Scores) -> tuple[float, ...]:
         share = score(scores, "se_params") / self.largest_params
@@ -73,6 +81,10 @@ class Pareto:
     @property
     def names(self) -> tuple[str, ...]:
         return self.metrics
+
+    @property
+    def words(self) -> str:
+        return " and ".join(self.metrics)
 
     def values(self, scores: Scores) -> tuple[float, ...]:
         return tuple(score(scores, name) for name in self.metrics)

@@ -76,7 +76,7 @@ class Standing:
         if len(names) > 1:
             return measured[best([s["val_loss"] for s in scores])], "lowest validation loss"
         values = [self.objective.values(s)[0] for s in scores]
-        return measured[best(values)], f"lowest validation loss plus penalty, {min(values):.4f}"
+        return measured[best(values)], f"lowest {self.objective.words}: {min(values):.4f}"
 
     def _numbered(self, how: str) -> Trial:
         measured = {str(trial.number): trial for trial in self.measured}

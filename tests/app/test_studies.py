@@ -139,7 +139,7 @@ def test_another_penalty_recommends_another_and_changes_nothing(senas, copied, f
     free, dear = (senas("front", "study.name=pilot", f"objective.penalty={penalty}") for penalty in (0, 1000))
     assert (free.code, dear.code, free.err, dear.err) == (0, 0, "", "")
     assert "* recommended: trial 0, none" in dear.out
-    assert "with a penalty of 1000" in dear.out
+    assert "plus a penalty of 1000" in dear.out
     assert "study pilot: 6 trials, 6 trained to the end; hypervolume " in free.out
     assert tree(folder) == before
 

@@ -111,7 +111,7 @@ def test_weights_of_the_objectives_front_are_kept_too():
 def test_best_is_the_lowest_loss_plus_penalty(penalty, number):
     picked, why = standing(CLOUD, Penalized(penalty, LARGEST)).pick("best")
     assert picked.number == number
-    assert why.startswith("lowest validation loss plus penalty, ")
+    assert why.startswith("lowest validation loss plus a penalty of ")
 
 
 def test_best_of_several_objectives_is_the_lowest_loss():
