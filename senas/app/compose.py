@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -46,7 +47,7 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
     except HydraException as error:
         raise ConfigError(_hydra_line(error, command)) from error
     except OmegaConfBaseException as error:
-        raise ConfigError(_omegaconf_line(error)) from error
+        raise ConfigError(_omegaconf_line(error, command)) from error
     except ValueError as error:  # of Hydra, for data=3
         if composed:
             raise
@@ -62,7 +63,7 @@ def checked(command: str, config: DictConfig | Mapping[str, Any]) -> Any:
         typed = OmegaConf.merge(OmegaConf.structured(SCHEMAS[command]), plain)
         return OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
-        raise ConfigError(_omegaconf_line(error)) from error
+        raise ConfigError(_omegaconf_line(error, command)) from error
 
 
 def _hydra_line(error: HydraException, command: str) -> str:
@@ -76,24 +77,27 @@ def _hydra_line(error: HydraException, command: str) -> str:
         key = unknown[1]
         known = _keys(command)
         return f"{key}: there is no such key{_nearest(key, known)}; `senas {command} --cfg job` shows those there are"
-    if group := re.search(r"No match in the defaults list|Could not override '([^']+)'\. No match", text):
-        return f"{group[0]}: there is no such group"
     first = causes[-1].splitlines()
     return next((line.strip() for line in first if line.strip()), type(error).__name__)
 
 
-def _omegaconf_line(error: OmegaConfBaseException) -> str:
+def _omegaconf_line(error: OmegaConfBaseException, command: str) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
     if "missing mandatory value" in lines[0].lower():
         return f"{key} must be given: {key}=..."
+    if "' not in '" in lines[0]:
+        return f"{key}: there is no such key{_nearest(key, [*_keys(command), 'experiment'])}"
     return f"{key}: {lines[0]}" if key else lines[0]
 
 
 def _keys(command: str) -> list[str]:
     """Dotted keys of a command's default configuration, and its groups."""
-    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    if GlobalHydra.instance().is_initialized():  # the mistake was found while Hydra was at it
         config = hydra.compose(command)
+    else:
+        with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            config = hydra.compose(command)
     return [*_dotted(OmegaConf.to_container(config)), *(p.name for p in conf_dir().iterdir() if p.is_dir())]
 
 

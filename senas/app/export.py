@@ -45,6 +45,7 @@ def main(config: ExportConfig) -> None:
 
 def _train_again(terminal: Terminal, setup: Setup, trial: Trial, weights: Path) -> Path:
     """The trial's weights from its seed: only those of the front are kept."""
+    setup.evaluator.check()
     terminal.say(
         f"its weights were not kept, as it is not on the front: training it again, seed {trial.seed}, "
         f"{len(trial.curve)} epochs"

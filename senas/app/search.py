@@ -54,7 +54,6 @@ def main(config: SearchConfig) -> None:
             if fresh:
                 setup.folder.remove()
             raise
-        _greet(terminal, setup, known, outside)
         progress = SearchProgress(terminal, total=config.study.trials, sites=setup.sites, bar=config.progress)
         plan = Plan(
             trials=config.study.trials,
@@ -68,6 +67,7 @@ def main(config: SearchConfig) -> None:
         ending: Ending | None = None
         stopped = False
         try:
+            _greet(terminal, setup, known, outside)
             with progress:
                 _complete_record(setup, recorder, known)
                 ending = search.run(interrupt)
@@ -90,14 +90,17 @@ class _NoRecord:
 
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None: ...
 
-    def conclude(self, *, finished: bool, description: str, files: Mapping[str, bytes]) -> None: ...
+    def conclude(
+        self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]
+    ) -> None: ...
 
 
-def _complete_record(setup: Setup, recorder: Recorder, known: Sequence[Trial]) -> None:
+def _complete_record(setup: Setup, recorder: Recorder, known: list[Trial]) -> None:
     """What finished while MLflow did not answer, or was killed before it was told."""
+    front = [trial.number for trial in setup.standing(known).front()]
     for trial in recorder.missing(known):
-        standing = setup.standing([t for t in known if t.number <= trial.number])
-        recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
+        then = setup.standing([t for t in known if t.number <= trial.number])
+        recorder.record(trial, front, then.hypervolume())
 
 
 def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
@@ -128,7 +131,9 @@ def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished
     """Writes what people look at: to the study's folder, and to the recorder."""
     standing = setup.standing(trials)
     if not standing.measured:
-        recorder.conclude(finished=finished, description=f"No trial of {setup.folder.name} finished yet.", files={})
+        recorder.conclude(
+            finished=finished, front=(), description=f"No trial of {setup.folder.name} finished yet.", files={}
+        )
         return
     picked, why = standing.pick(setup.config.objective.pick)
     table = front_table(setup, standing, picked)
@@ -143,7 +148,9 @@ def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished
     setup.folder.front_csv.write_text(table.csv())
     setup.folder.front_png.write_bytes(png)
     files = {"front.csv": table.csv().encode(), "front.png": png, SE_FILE: se.encode()}
-    recorder.conclude(finished=finished, description=_description(setup, standing, picked, why), files=files)
+    front = [trial.number for trial in standing.front()]
+    description = _description(setup, standing, picked, why)
+    recorder.conclude(finished=finished, front=front, description=description, files=files)
 
 
 def _description(setup: Setup, standing: Standing, picked: Trial, why: str) -> str:
@@ -192,7 +199,7 @@ def _say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: En
     if ending is Ending.EXHAUSTED:
         opening = f"all {setup.space.size} configurations of the space were tried: the study is over"
     elif new == 0:
-        opening = f"the study has its {done} trials already; study.trials={done + 24} would go on"
+        opening = f"the study has its {done} trials already; study.trials={2 * done} would go on"
     else:
         opening = f"{done} trials in {duration(sum(trial.seconds for trial in trials))} of training"
     terminal.say(f"\n{opening}")

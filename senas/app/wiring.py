@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, make_dataclass
 from functools import partial
@@ -86,14 +85,18 @@ class Setup:
         """The whole configuration, as it runs, with the study's name."""
         plain = asdict(self.config)
         plain["study"]["name"] = self.folder.name
+        if "root" in plain["data"]:  # found again from another working directory
+            plain["data"]["root"] = str(Path(plain["data"]["root"]).absolute())
         return plain
 
     def shown(self) -> dict[str, Any]:
         """`resolved`, with the passwords in addresses hidden."""
+        from senas.record.address import hidden  # imports mlflow, which `senas sites` has no use for
+
         plain = self.resolved()
         for group, key in (("storage", "url"), ("tracking", "uri")):
             if plain[group][key]:
-                plain[group][key] = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", plain[group][key])
+                plain[group][key] = hidden(plain[group][key])
         return plain
 
 
@@ -102,8 +105,7 @@ def set_up(config: SearchConfig) -> Setup:
     study = config.study
     if study.trials < 1:
         raise ConfigError(f"study.trials must be at least 1, got {study.trials}")
-    if study.seed < 0:
-        raise ConfigError(f"study.seed must be at least 0, got {study.seed}")
+    _check_seed("study.seed", study.seed)
     if not study.margin >= 0:
         raise ConfigError(f"study.margin must be at least 0, got {study.margin}")
     if config.trainer.epochs < 1:
@@ -211,9 +213,13 @@ def _data(config: Mapping[str, Any], batch_size: int) -> ImageData:
         options: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema), given))
     except OmegaConfBaseException as error:
         raise ConfigError(f"data.{error.full_key}: {str(error).splitlines()[0]}") from error
-    if (split_seed := options.get("split_seed", 0)) < 0:
-        raise ConfigError(f"data.split_seed must be at least 0, got {split_seed}")
+    _check_seed("data.split_seed", options.get("split_seed", 0))
     return DATASETS[name](**options, batch_size=batch_size)
+
+
+def _check_seed(key: str, seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"{key} must be at least 0 and below 2^63, got {seed}")
 
 
 def _axes(config: SearchConfig) -> Axes:

@@ -45,5 +45,5 @@ class Recorder(Protocol):
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None:
         """A finished trial, the numbers of the trials that are on the front with it, and the front's hypervolume."""
 
-    def conclude(self, *, finished: bool, description: str, files: Mapping[str, bytes]) -> None:
+    def conclude(self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]) -> None:
         """The search ended: by itself (`finished`) or stopped. `description` is Markdown; `files` by name."""

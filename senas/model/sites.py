@@ -347,7 +347,8 @@ def _rank(item: tuple[Placement, Cut]) -> int:
 
 def _path(node: fx.Node) -> str:
     stack = node.meta.get("nn_module_stack") or {"": None}
-    return str(next(reversed(stack)))
+    # torch.fx calls the second call of one module "path@1".
+    return str(next(reversed(stack))).partition("@")[0]
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:

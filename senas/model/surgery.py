@@ -6,7 +6,6 @@ forward.
 
 import copy
 import hashlib
-from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -18,7 +17,7 @@ from senas.core.block import SEBlock
 from senas.core.config import SEConfig
 from senas.core.site import Site
 from senas.model.se import SqueezeExcitation
-from senas.model.sites import Traced, Unit, trace
+from senas.model.sites import Traced, Unit
 
 
 def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0) -> nn.Module:
@@ -54,17 +53,6 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     graph.lint()
     _run_graph(net, graph)
     return net
-
-
-def insert_se(module: nn.Module, config: SEConfig, example: Sequence[int], seed: int = 0) -> nn.Module:
-    """A copy of any network of yours with SE blocks in it: `trace`, then `insert`. `example`: (C, H, W) of an image."""
-    return insert(module, config, trace(module, example), seed)
-
-
-def se_params(net: nn.Module) -> int:
-    """Parameters of the SE blocks in a network, counted."""
-    blocks = (module for module in net.modules() if isinstance(module, SqueezeExcitation))
-    return sum(parameter.numel() for block in blocks for parameter in block.parameters())
 
 
 def _copy(graph: fx.Graph) -> tuple[fx.Graph, dict[str, fx.Node]]:

@@ -4,6 +4,7 @@ MLflow is for people. The truth of a study lies with the proposer, so an MLflow 
 could not be written waits, and is written once MLflow answers again.
 """
 
+import contextlib
 import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -79,11 +80,16 @@ class MlflowRecorder:
             run_id = begin(
                 client, found.experiment_id, study, largest_params=largest_params, versions=versions, params=params
             )
-            client.log_text(run_id, config_yaml, "config.yaml")
-            runs = TrialRuns(
-                parent=run_id, study=study, sites=sites, largest_params=largest_params, objective=objective
-            )
-            recorder = cls(client, uri, found, runs, warn)
+            try:
+                client.log_text(run_id, config_yaml, "config.yaml")
+                runs = TrialRuns(
+                    parent=run_id, study=study, sites=sites, largest_params=largest_params, objective=objective
+                )
+                recorder = cls(client, uri, found, runs, warn)
+            except BaseException:  # Ctrl-C too: no run is left running
+                with contextlib.suppress(*DOWN):
+                    client.set_terminated(run_id, "KILLED")
+                raise
         recorder._try(recorder._save_view)
         return recorder
 
@@ -101,13 +107,14 @@ class MlflowRecorder:
         self._front = frozenset(front)
         self._try(self._catch_up)
 
-    def conclude(self, *, finished: bool, description: str, files: Mapping[str, bytes]) -> None:
+    def conclude(self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]) -> None:
         """The search ended: by itself (`finished`) or stopped. Never raises because of MLflow."""
+        self._front = frozenset(front)
         self._try(self._catch_up)
         self._try(lambda: self._client.set_tag(self.run_id, NOTE, cut_lines(description)))
         self._try(lambda: self._upload(files))
         self._try(self._save_view)
-        self._try(self._end_children)
+        self._try(self._drop_unfinished)
         self._try(lambda: self._client.set_terminated(self.run_id, "FINISHED" if finished else "KILLED"))
 
     def link(self, base_url: str) -> str:
@@ -189,8 +196,10 @@ class MlflowRecorder:
         save_view(self._client, experiment, self._runs.study, self.run_id)
         self._experiment = self._client.get_experiment(experiment)
 
-    def _end_children(self) -> None:
-        for child in self._children.values():
+    def _drop_unfinished(self) -> None:
+        """Half a record is none: it would be taken for whole when the study is resumed, which writes it anew."""
+        for number, child in list(self._children.items()):
             if not child.ended:
                 self._client.set_terminated(child.run_id, "KILLED")
-                child.ended = True
+                self._client.delete_run(child.run_id)
+                del self._children[number]

@@ -175,8 +175,10 @@ def _finite(value: float) -> bool:
 
 def _out_of_memory(error: BaseException) -> bool:
     # "not enough memory" on Windows and macOS, "can't allocate memory" on Linux
-    on_cpu = "DefaultCPUAllocator" in str(error) and "memory" in str(error)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or on_cpu
+    text = str(error)
+    on_cpu = "DefaultCPUAllocator" in text and "memory" in text
+    on_gpu = "CUDA error: out of memory" in text or "ALLOC_FAILED" in text
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or on_cpu or on_gpu
 
 
 def _save(net: nn.Module, path: Path) -> None:

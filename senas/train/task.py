@@ -112,7 +112,8 @@ class _Sums:
         self.images = 0
 
     def add(self, loss: Tensor, correct: Tensor | None, images: int) -> None:
-        self.loss = self.loss + loss.double()
+        # Apple's GPUs have no double precision.
+        self.loss = self.loss + (loss.float() if loss.device.type == "mps" else loss.double())
         self.correct = self.correct + (0.0 if correct is None else correct)
         self.images += images
 

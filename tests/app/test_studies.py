@@ -62,7 +62,7 @@ def test_the_same_command_again_trains_nothing_and_says_so(searched, copied):
     before = proposed("runs", "pilot")
     again = searched("study.name=pilot", "study.trials=6")
     assert again.code == 0
-    assert "the study has its 6 trials already; study.trials=30 would go on" in again.out
+    assert "the study has its 6 trials already; study.trials=12 would go on" in again.out
     assert TRIAL.findall(again.out) == []
     assert proposed("runs", "pilot") == before
 

@@ -241,3 +241,34 @@ def test_blocks_of_a_unit_within_a_unit_are_composed(inner, outer):
         return gate(unit, outer, P.POST)(gate(unit, outer, P.STANDARD)(z) + gate(unit, outer, P.IDENTITY)(x))
 
     assert_computes(net, by_hand)
+
+
+class Twice(nn.Module):
+    """One residual unit, called two times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unit = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
+        self.u = Residual(self.unit)
+
+    def forward(self, x):
+        return self.u(self.u(x)).mean((2, 3))
+
+
+class Residual(nn.Module):
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x):
+        return torch.relu(x + self.branch(x))
+
+
+def test_a_unit_that_is_called_twice_is_two_sites():
+    net = Twice()
+    traced = trace(net, (4, 8, 8))
+    assert [site.name for site in traced.sites] == ["u", "u-2"]
+    config = SEConfig({"u": SEBlock(hidden=1), "u-2": SEBlock(hidden=2)})
+    operated = insert(net, config, traced)
+    assert operated(torch.ones(2, 4, 8, 8)).shape == (2, 4)
+    assert (operated.u.se.block.hidden, operated.u.se_.block.hidden) == (1, 2)

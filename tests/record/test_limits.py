@@ -22,7 +22,7 @@ def test_long_values_are_cut_and_odd_names_are_made_to_fit(opened, store, trial)
 
 
 def test_a_long_description_is_cut_after_a_whole_line_and_says_so(opened, store):
-    opened().conclude(finished=True, description="| a row |\n" * 1000, files={})
+    opened().conclude(front=(), finished=True, description="| a row |\n" * 1000, files={})
     *rows, empty, note = store.parent.data.tags["mlflow.note.content"].split("\n")
     assert set(rows) == {"| a row |"}
     assert len(rows) > 780

@@ -7,6 +7,7 @@ import pytest
 
 from senas.core.trial import Failure, Status
 from senas.errors import ConfigError
+from senas.record.mlflow import MlflowRecorder
 
 
 def test_a_trial_becomes_one_run_inside_the_run_of_its_study(opened, store, trial):
@@ -106,7 +107,7 @@ def test_hypervolume_is_followed_by_trial(opened, store, trial):
 
 def test_a_resumed_study_goes_on_in_its_run(opened, store):
     first = opened()
-    first.conclude(finished=False, description="", files={})
+    first.conclude(front=(), finished=False, description="", files={})
     assert store.parent.info.status == "KILLED"
     again = opened()
     assert again.run_id == first.run_id
@@ -128,7 +129,7 @@ def test_missing_names_the_finished_trials_that_are_not_recorded(opened, trial):
 @pytest.mark.parametrize(("finished", "end"), [(True, "FINISHED"), (False, "KILLED")])
 def test_a_concluded_study_has_its_description_its_files_and_its_end(opened, store, finished, end):
     files = {"front.svg": b"<svg/>", "tables/front.csv": b"a\n1\n"}
-    opened().conclude(finished=finished, description="# Front", files=files)
+    opened().conclude(front=(), finished=finished, description="# Front", files=files)
     parent = store.parent
     assert parent.info.status == end
     assert parent.data.tags["mlflow.note.content"] == "# Front"
@@ -146,8 +147,39 @@ def test_no_run_is_left_running_by_a_search_that_ended(opened, store, trial):
     )
     again = opened()
     assert [each.number for each in again.missing([trial(0)])] == [0]
-    again.conclude(finished=True, description="", files={})
+    again.conclude(front=(), finished=True, description="", files={})
     assert store.client.get_run(left.info.run_id).info.status == "KILLED"
+
+
+def test_half_a_record_is_written_anew_when_the_study_is_resumed(opened, store, trial):
+    recorder = opened()
+    left = store.client.create_run(
+        store.experiment.experiment_id,
+        tags={"mlflow.parentRunId": recorder.run_id, "senas.role": "trial", "senas.trial": "0"},
+    )
+    opened().conclude(front=(), finished=True, description="", files={})
+    assert store.client.get_run(left.info.run_id).info.lifecycle_stage == "deleted"
+    assert [each.number for each in opened().missing([trial(0)])] == [0]
+
+
+def test_the_front_that_a_search_ends_with_is_what_the_tags_say(opened, store, trial):
+    recorder = opened()
+    for number in range(2):
+        recorder.record(trial(number), [number], 1.0)
+    opened().conclude(front=[0], finished=True, description="", files={})
+    runs = store.client.search_runs([store.experiment.experiment_id], "tags.`senas.role` = 'trial'")
+    assert {run.data.tags["senas.trial"]: run.data.tags["pareto"] for run in runs} == {"0": "true", "1": "false"}
+
+
+def test_ctrl_c_while_the_recorder_opens_leaves_no_run_running(opened, store, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MlflowRecorder, "_read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        opened()
+    runs = store.client.search_runs([store.experiment.experiment_id])
+    assert [run.info.status for run in runs] == ["KILLED"]
 
 
 def test_a_run_that_a_crash_broke_off_is_completed_not_repeated(opened, store, trial):

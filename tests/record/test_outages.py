@@ -35,7 +35,7 @@ def test_what_waited_is_written_when_the_search_concludes(opened, store, folder,
     recorder.record(trial(1), [0], 0.1)
     assert not (folder / "mlflow.db").exists()
     away.rename(folder / "mlflow.db")
-    recorder.conclude(finished=True, description="done", files={})
+    recorder.conclude(front=(), finished=True, description="done", files={})
     assert (len(store.trials), store.parent.info.status, len(warnings)) == (2, "FINISHED", 1)
 
 
@@ -43,7 +43,7 @@ def test_a_store_that_stays_away_lets_the_search_conclude(opened, folder, warnin
     recorder = opened()
     folder.rename(folder.with_name("away"))
     recorder.record(trial(0), [0], 0.1)
-    recorder.conclude(finished=True, description="done", files={"front.svg": b""})
+    recorder.conclude(front=(), finished=True, description="done", files={"front.svg": b""})
     assert len(warnings) == 1
 
 
@@ -51,7 +51,7 @@ def test_artifacts_that_cannot_be_written_leave_no_run_running(opened, store, fo
     recorder = opened()
     shutil.rmtree(folder / "artifacts")
     (folder / "artifacts").write_text("in the way")
-    recorder.conclude(finished=True, description="done", files={"front.svg": b""})
+    recorder.conclude(front=(), finished=True, description="done", files={"front.svg": b""})
     assert (store.parent.info.status, len(warnings)) == ("FINISHED", 1)
 
 
@@ -69,6 +69,6 @@ def test_a_server_that_is_killed_and_comes_back_has_the_whole_record(opened, uri
     with serve(uri, port=port):
         diverged = trial(3, Status.FAILED, scores={}, values=(), curve=[{"val_loss": math.nan}])
         recorder.record(diverged, [2], 0.3)
-        recorder.conclude(finished=True, description="done", files={"front.svg": b"<svg/>"})
+        recorder.conclude(front=(), finished=True, description="done", files={"front.svg": b"<svg/>"})
     assert [run.info.status for run in store.trials] == ["FINISHED"] * 3 + ["FAILED"]
     assert (store.pareto(), store.parent.info.status, len(warnings)) == ({2}, "FINISHED", 1)

@@ -45,7 +45,7 @@ def test_a_view_that_somebody_edited_is_kept(opened, store):
     opened()
     (key,) = [key for key in store.experiment.tags if key.startswith("mlflow.sharedViewState.")]
     store.client.set_experiment_tag(store.experiment.experiment_id, key, "edited")
-    opened().conclude(finished=True, description="", files={})
+    opened().conclude(front=(), finished=True, description="", files={})
     assert store.experiment.tags[key] == "edited"
 
 

@@ -283,10 +283,18 @@ def test_any_other_error_of_the_network_is_not_swallowed(evaluator, go_on, error
 # Ctrl-C
 
 
+@pytest.fixture
+def python_handler():
+    """Where the tests run in the background, SIGINT is ignored from the start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     "interrupt", [lambda: os.kill(os.getpid(), signal.SIGINT), lambda: signal.raise_signal(signal.SIGINT)]
 )
-def test_ctrl_c_is_a_keyboard_interrupt_and_the_next_one_too(evaluator, interrupt):
+def test_ctrl_c_is_a_keyboard_interrupt_and_the_next_one_too(evaluator, interrupt, python_handler):
     handler = signal.getsignal(signal.SIGINT)
 
     def report(job, epoch, scores):
