@@ -169,6 +169,8 @@ def insert_se(
     """A copy of `module` with an SE configuration in it: a value, or an se.yaml or its folder. `module` stays as it is.
 
     example_input:  an image batch (B, C, H, W), or the shape (C, H, W) of an image.
+    Hidden widths are taken as they are: on a site with more channels the same width is a larger ratio. Sites that the
+    configuration does not name stay without SE.
     Raises SpaceError where the module lacks a site of the configuration, naming it; SurgeryError where it cannot be
     traced.
     """

@@ -86,6 +86,8 @@ def _omegaconf_line(error: OmegaConfBaseException, command: str) -> str:
     key = next((line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")), "")
     if "missing mandatory value" in lines[0].lower():
         return f"{key} must be given: {key}=..."
+    if "is not a ListConfig" in lines[0]:
+        return f"{key} must be a list, even of one: {key}=[...]"
     if "' not in '" in lines[0]:
         return f"{key}: there is no such key{_nearest(key, [*_keys(command), 'experiment'])}"
     return f"{key}: {lines[0]}" if key else lines[0]

@@ -63,7 +63,8 @@ def command_help(command: str, what: str) -> str:
             rows.append(f"  {group:<10} {', '.join(f'[{n}]' if n == default else n for n in names)}")
         rows += [] if command != "search" else [f"  {'+experiment':<10} {', '.join(_names(conf / 'experiment'))}"]
         parts.append("groups, as group=name (the default in brackets):\n" + "\n".join(rows))
-    parts.append("keys:\n" + "\n".join(f"  {line}" for line in own.strip().splitlines()))
+    if own.strip():
+        parts.append("keys:\n" + "\n".join(f"  {line}" for line in own.strip().splitlines()))
     parts.append(
         f"Every key of a group is one too, such as trainer.epochs: see `senas {command} --cfg job`." if groups else ""
     )

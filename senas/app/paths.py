@@ -98,6 +98,13 @@ class MlflowStore:
     def uri(self) -> str:
         return f"sqlite:///{(self.root / 'mlflow.db').absolute()}"
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time makes the database: two that began at once would be in each other's way."""
+        with (self.root / "mlflow.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
     @property
     def artifacts(self) -> Path:
         return (self.root / "artifacts").absolute()

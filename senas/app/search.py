@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -112,19 +113,20 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
     from senas.record.mlflow import MlflowRecorder
 
     store = MlflowStore(setup.folder.root)
-    return MlflowRecorder.open(
-        tracking.uri or store.uri,
-        artifacts=None if tracking.uri else store.artifacts,
-        experiment=tracking.experiment,
-        study=setup.folder.name,
-        params=flatten(setup.shown()),
-        config_yaml=yaml.safe_dump(setup.shown(), sort_keys=False),
-        versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
-        sites=setup.sites,
-        largest_params=setup.space.largest_params,
-        objective=setup.objective.names,
-        warn=terminal.warn,
-    )
+    with nullcontext() if tracking.uri else store.locked():
+        return MlflowRecorder.open(
+            tracking.uri or store.uri,
+            artifacts=None if tracking.uri else store.artifacts,
+            experiment=tracking.experiment,
+            study=setup.folder.name,
+            params=flatten(setup.shown()),
+            config_yaml=yaml.safe_dump(setup.shown(), sort_keys=False),
+            versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+            sites=setup.sites,
+            largest_params=setup.space.largest_params,
+            objective=setup.objective.names,
+            warn=terminal.warn,
+        )
 
 
 def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool) -> None:

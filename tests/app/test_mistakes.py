@@ -55,6 +55,7 @@ SEARCH = [
     (["+data.colour=red"], "data.colour"),
     (["data.split_seed=-1"], "data.split_seed must be at least 0 and below 2^63, got -1"),
     (["study.seed=99999999999999999999"], "study.seed must be at least 0 and below 2^63"),
+    (["space.placement=pre"], "space.placement must be a list, even of one: space.placement=[...]"),
     (["++trainer.epoch=3"], 'trainer.epoch: there is no such key; did you mean "trainer.epochs"?'),
     (["data=fashion_mnist", "data.root=."], "data.root: no Fashion-MNIST in ."),
     (["sampler._target_=optuna.samplers.Nothing"], "sampler: optuna.samplers.Nothing cannot be made"),
