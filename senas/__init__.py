@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from senas import torchvision_beside_cpu_torch
 
 if TYPE_CHECKING:
-    from senas.export import insert_se, load
+    from senas.exported.network import insert_se, load
 
 __all__ = ["insert_se", "load"]
 
@@ -19,7 +19,7 @@ torchvision_beside_cpu_torch.install()
 def __getattr__(name: str) -> Any:
     """Imports torch when it is first needed: `senas --help` has no use for it."""
     if name in __all__:
-        from senas import export
+        from senas.exported import network
 
-        return getattr(export, name)
+        return getattr(network, name)
     raise AttributeError(f"module 'senas' has no attribute '{name}'")

@@ -1,6 +1,6 @@
 """ARCHITECTURE.md, Layers: which part of senas may import which, and where each framework is at home.
 
-errors  <-  core  <-  { search | model | record | report }  <-  { train | export }  <-  app
+errors  <-  core  <-  { study | model | record | report }  <-  { training | exported }  <-  app
 
 Imports are read from the source, wherever they stand: in functions, under TYPE_CHECKING, by import_module("...").
 """
@@ -18,33 +18,33 @@ SENAS = Path(__file__).parents[1] / "senas"
 COLUMNS = (
     {"errors"},
     {"core", "torchvision_beside_cpu_torch"},
-    {"search", "model", "record", "report"},
-    {"train", "export"},
+    {"study", "model", "record", "report"},
+    {"training", "exported"},
     {"app"},
 )
 LAYERS = set().union(*COLUMNS)
 ROOT = "__init__"  # senas/__init__.py: gathers the public names, so it may import any layer, and only app may import it
 
-TORCH = {"model", "train", "export", "torchvision_beside_cpu_torch", ROOT}
+TORCH = {"model", "training", "exported", "torchvision_beside_cpu_torch", ROOT}
 HOMES = {
     "hydra": {"app"},
     "omegaconf": {"app"},
-    "optuna": {"search"},
+    "optuna": {"study"},
     "torch": TORCH,
     "torchvision": TORCH,
-    "pytorch_lightning": {"train"},
-    "lightning": {"train"},
+    "pytorch_lightning": {"training"},
+    "lightning": {"training"},
     "mlflow": {"record"},
     "matplotlib": {"report"},
     "rich": {"report"},
-    "sklearn": {"train"},
+    "sklearn": {"training"},
 }
 STANDARD_LIBRARY = set(sys.stdlib_module_names)
 FRUGAL = {"errors": STANDARD_LIBRARY, "core": STANDARD_LIBRARY | {"numpy"}}
 
 
 def layer(file: Path) -> str:
-    """The part of senas that a file, given relative to senas/, belongs to: `core`, `export`, `__init__`, ..."""
+    """The part of senas that a file, given relative to senas/, belongs to: `core`, `exported`, `__init__`, ..."""
     name = file.parts[0].removesuffix(".py")
     return "app" if name == "__main__" else name
 
@@ -125,25 +125,25 @@ def test_the_imports_read_include_those_of_a_known_file():
         ("errors.py", "import torch", "not in errors"),
         ("errors.py", "import numpy", "errors may not import numpy"),
         ("core/space.py", "from senas.model.se import Gate", "core may not import model"),
-        ("core/space.py", "import senas.search.loop", "core may not import search"),
+        ("core/space.py", "import senas.study.loop", "core may not import study"),
         ("core/space.py", "import senas.torchvision_beside_cpu_torch", "core may not import torchvision_beside"),
         ("torchvision_beside_cpu_torch.py", "import senas.core", "torchvision_beside_cpu_torch may not import core"),
-        ("model/se.py", "from senas.train import task", "model may not import train"),
-        ("search/loop.py", "from senas import export", "search may not import export"),
+        ("model/se.py", "from senas.training import task", "model may not import training"),
+        ("study/loop.py", "from senas import exported", "study may not import exported"),
         ("record/mlflow.py", "import senas.app.main as main", "record may not import app"),
-        ("train/task.py", "from senas.app.main import main", "train may not import app"),
-        ("export.py", "from senas.app import schema", "export may not import app"),
+        ("training/task.py", "from senas.app.main import main", "training may not import app"),
+        ("exported/network.py", "from senas.app import schema", "exported may not import app"),
         # to a sibling
-        ("search/optuna.py", "from senas.report.plots import front", "search may not import report"),
+        ("study/optuna.py", "from senas.report.plots import front", "study may not import report"),
         ("model/sites.py", "import senas.record", "model may not import record"),
-        ("record/mlflow.py", "from senas import search", "record may not import search"),
+        ("record/mlflow.py", "from senas import study", "record may not import study"),
         ("report/text.py", "import senas.model.cost", "report may not import model"),
-        ("train/task.py", "from senas.export import card", "train may not import export"),
-        ("export.py", "from senas.train.data import CIFAR10", "export may not import train"),
-        ("export/card.py", "from senas.train.data import CIFAR10", "export may not import train"),
+        ("training/task.py", "from senas.exported import card", "training may not import exported"),
+        ("exported/network.py", "from senas.training.data import CIFAR10", "exported may not import training"),
+        ("exported/card.py", "from senas.training.data import CIFAR10", "exported may not import training"),
         # to the public names, through which everything can be reached
         ("core/space.py", "import senas", "core may not import __init__"),
-        ("train/task.py", "from senas import SEConfig", "train may not import __init__"),
+        ("training/task.py", "from senas import SEConfig", "training may not import __init__"),
         # to something that is in no layer
         ("core/space.py", "from senas.utils import flatten", "core may not import __init__"),
         ("utils.py", "from senas.core.site import Site", "utils may not import core"),
@@ -151,7 +151,7 @@ def test_the_imports_read_include_those_of_a_known_file():
         ("core/space.py", "from ..model import se", "core may not import model"),
         ("core/space.py", "from .. import model", "core may not import model"),
         ("core/deep/space.py", "from ...model.se import Gate", "core may not import model"),
-        ("core/space.py", "from senas import errors, search", "core may not import search"),
+        ("core/space.py", "from senas import errors, study", "core may not import study"),
         ("core/space.py", "import re, senas.app", "core may not import app"),
         ("core/space.py", "def size():\n    from senas.model import se", "core/space.py:2: core may not import model"),
         ("core/space.py", "if TYPE_CHECKING:\n    from senas.model import se", "core may not import model"),
@@ -159,19 +159,27 @@ def test_the_imports_read_include_those_of_a_known_file():
         ("core/space.py", "import_module('torch.nn')", "torch is at home in"),
         ("core/space.py", "__import__('senas.model')", "core may not import model"),
         # frameworks away from home
-        ("train/task.py", "import hydra", "hydra is at home in app, not in train"),
+        ("training/task.py", "import hydra", "hydra is at home in app, not in training"),
         ("core/space.py", "from omegaconf import DictConfig", "omegaconf is at home in app, not in core"),
         ("__init__.py", "from hydra import compose", "hydra is at home in app, not in __init__"),
-        ("app/main.py", "import optuna", "optuna is at home in search, not in app"),
+        ("app/main.py", "import optuna", "optuna is at home in study, not in app"),
         ("app/main.py", "def main():\n    import torch.nn as nn", "app/main.py:2: torch is at home in"),
-        ("search/loop.py", "from torch import nn", "not in search"),
+        ("study/loop.py", "from torch import nn", "not in study"),
         ("report/plots.py", "import torchvision", "not in report"),
-        ("model/se.py", "import pytorch_lightning as pl", "pytorch_lightning is at home in train, not in model"),
-        ("export.py", "from lightning.pytorch import Trainer", "lightning is at home in train, not in export"),
+        ("model/se.py", "import pytorch_lightning as pl", "pytorch_lightning is at home in training, not in model"),
+        (
+            "exported/network.py",
+            "from lightning.pytorch import Trainer",
+            "lightning is at home in training, not",
+        ),
         ("app/main.py", "from mlflow import MlflowClient", "mlflow is at home in record, not in app"),
         ("record/mlflow.py", "import matplotlib.pyplot as plt", "matplotlib is at home in report, not in record"),
         ("app/main.py", "from rich.table import Table", "rich is at home in report, not in app"),
-        ("model/backbones.py", "from sklearn.datasets import load_digits", "sklearn is at home in train, not in model"),
+        (
+            "model/backbones.py",
+            "from sklearn.datasets import load_digits",
+            "sklearn is at home in training, not in",
+        ),
         ("core/config.py", "import yaml", "core may not import yaml"),
     ],
 )
@@ -189,13 +197,13 @@ def test_an_import_against_the_rules_is_found(file, source, fault):
         ),
         ("core/space.py", "from .site import Site\nfrom . import block\nfrom ..errors import SpaceError"),
         ("model/se.py", "import torch\nimport torchvision.models\nimport timm\nfrom senas.core.block import SEBlock"),
-        ("search/optuna.py", "import optuna\nfrom senas.core.space import SearchSpace"),
+        ("study/optuna.py", "import optuna\nfrom senas.core.space import SearchSpace"),
         ("record/mlflow.py", "import mlflow\nimport yaml"),
         ("report/plots.py", "import matplotlib.pyplot\nfrom rich.table import Table"),
-        ("train/task.py", "import pytorch_lightning, sklearn, torch\nfrom senas.model import se"),
-        ("export.py", "import torch\nfrom senas.model.surgery import build"),
-        ("export/card.py", "import torch\nfrom senas.export.weights import save\nfrom senas.report import text"),
-        ("app/main.py", "import hydra, omegaconf\nfrom senas import train, export, __version__"),
+        ("training/task.py", "import pytorch_lightning, sklearn, torch\nfrom senas.model import se"),
+        ("exported/network.py", "import torch\nfrom senas.model.surgery import build"),
+        ("exported/card.py", "import torch\nfrom senas.exported.weights import save\nfrom senas.report import text"),
+        ("app/main.py", "import hydra, omegaconf\nfrom senas import training, export, __version__"),
         ("__init__.py", "import torch\ndef __getattr__(name):\n    from senas.app.main import main"),
         ("torchvision_beside_cpu_torch.py", "import torch\nfrom senas.errors import SenasError"),
         ("core/space.py", "import_module(name)  # import torch"),

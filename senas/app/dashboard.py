@@ -9,7 +9,7 @@ from senas.record.address import hidden
 from senas.record.server import serve
 from senas.record.view import view_link
 from senas.report.console import Terminal
-from senas.search.interrupt import Interrupt
+from senas.study.interrupt import Interrupt
 
 
 def main(config: DashboardConfig) -> None:

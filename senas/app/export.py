@@ -8,10 +8,11 @@ from senas.app.show import exported
 from senas.app.wiring import Setup, set_up_again
 from senas.core.trial import Job, Status, Trial
 from senas.errors import ExportError
-from senas.export import refuse_foreign, with_weights, write
+from senas.exported.folder import refuse_foreign, write
+from senas.exported.network import with_weights
 from senas.report.console import Terminal
-from senas.search.loop import weights_path
-from senas.search.optuna import read_trials
+from senas.study.loop import weights_path
+from senas.study.optuna import read_trials
 
 
 def main(config: ExportConfig) -> None:

@@ -4,7 +4,7 @@ from senas.app.schema import FrontConfig
 from senas.app.show import show_front
 from senas.app.wiring import set_up_again
 from senas.report.console import Terminal
-from senas.search.optuna import read_trials
+from senas.study.optuna import read_trials
 
 
 def main(config: FrontConfig) -> None:

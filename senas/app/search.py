@@ -16,13 +16,13 @@ from senas.core.ports import Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Trial
 from senas.errors import ConfigError, SenasError
-from senas.export import SE_FILE, se_yaml
+from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
 from senas.report.progress import SearchProgress, duration
-from senas.search.interrupt import Interrupt
-from senas.search.loop import Ending, Plan, Search
-from senas.search.optuna import open_proposer
+from senas.study.interrupt import Interrupt
+from senas.study.loop import Ending, Plan, Search
+from senas.study.optuna import open_proposer
 
 PACKAGES = ("senas", "torch", "torchvision", "pytorch-lightning", "optuna", "mlflow", "hydra-core", "numpy")
 

@@ -3,7 +3,7 @@
 from senas.app.wiring import Setup, digest
 from senas.core.standing import Standing
 from senas.core.trial import Trial
-from senas.export import Exported
+from senas.exported.package import Exported
 from senas.report.console import Terminal
 from senas.report.table import FrontTable
 

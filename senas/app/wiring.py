@@ -27,10 +27,10 @@ from senas.core.trial import Trial
 from senas.errors import ConfigError
 from senas.model.backbones import build, input_channels
 from senas.model.sites import Traced, trace
-from senas.train.data import ImageData
-from senas.train.datasets import DATASETS
-from senas.train.standalone import Device, Standalone
-from senas.train.task import Recipe
+from senas.training.data import ImageData
+from senas.training.datasets import DATASETS
+from senas.training.standalone import Device, Standalone
+from senas.training.task import Recipe
 
 BATCH_FOR_LOOKING = 1
 """Batch size where data are only looked at."""

@@ -13,7 +13,7 @@ from senas.app.paths import conf_dir
 from senas.app.schema import SCHEMAS
 from senas.app.wiring import digest, fingerprint_of, pruner, sampler_factory, set_up
 from senas.errors import ConfigError
-from senas.train import datasets
+from senas.training import datasets
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir() and path.name != "experiment")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir() / group).glob("*.yaml"))]

@@ -7,7 +7,7 @@ import pytest
 
 from senas.app.main import run
 from senas.app.paths import StudyFolder
-from senas.train import datasets
+from senas.training import datasets
 
 SEARCH = [
     (["study.trails=3"], 'study.trails: there is no such key; did you mean "study.trials"?'),
@@ -117,7 +117,7 @@ def runs(pilot, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["senas"])
         patch.setenv("HYDRA_FULL_ERROR", "1")
-        patch.setattr("senas.search.loop.Search.run", interrupted)
+        patch.setattr("senas.study.loop.Search.run", interrupted)
         assert run(["search", "tracking=none", f"root={root}", "study.name=empty"]) == 130
     return root
 

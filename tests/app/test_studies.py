@@ -12,7 +12,8 @@ import yaml
 
 from senas.app.main import INTERRUPTED
 from senas.core.config import SEConfig
-from senas.export import load, read
+from senas.exported.network import load
+from senas.exported.package import read
 
 SHORT = ["trainer.epochs=1", "tracking=none", "progress=false"]
 TRIAL = re.compile(r"^trial +(\d+)", re.MULTILINE)
@@ -21,7 +22,7 @@ TRIAL = re.compile(r"^trial +(\d+)", re.MULTILINE)
 def proposed(root, study):
     """(number, configuration, values, scores) of each finished trial, as the study remembers them."""
     from senas.app.wiring import set_up_again
-    from senas.search.optuna import read_trials
+    from senas.study.optuna import read_trials
 
     setup = set_up_again(str(root), study)
     trials = read_trials(study, setup.storage, setup.space)

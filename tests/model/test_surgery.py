@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from senas.core.block import Gate, Placement, SEBlock
 from senas.core.config import SEConfig
 from senas.errors import SpaceError, SurgeryError
-from senas.export import insert_se
+from senas.exported.network import insert_se
 from senas.model.backbones import CIFAR_DEPTHS, CifarResNet, build
 from senas.model.cost import params
 from senas.model.se import SqueezeExcitation

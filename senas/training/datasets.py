@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from senas.errors import DataError
-from senas.train.data import ImageData, Part, stratified
+from senas.training.data import ImageData, Part, stratified
 
 FASHION_CLASSES = (
     "T-shirt",

@@ -7,10 +7,10 @@ from senas.core.block import SEBlock
 from senas.core.config import SEConfig
 from senas.model.backbones import build
 from senas.model.sites import trace
-from senas.train.data import ImageData
-from senas.train.datasets import digits
-from senas.train.standalone import Device, Standalone
-from senas.train.task import Recipe
+from senas.training.data import ImageData
+from senas.training.datasets import digits
+from senas.training.standalone import Device, Standalone
+from senas.training.task import Recipe
 
 RECIPE = {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.01, "schedule": "one_cycle", "label_smoothing": 0.0}
 

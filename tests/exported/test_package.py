@@ -13,7 +13,9 @@ import senas
 from senas.core.block import Activation, Gate, Placement, SEBlock, Squeeze
 from senas.core.config import SEConfig
 from senas.errors import ConfigError, ExportError, SenasError, SpaceError
-from senas.export import Exported, insert_se, load, network, read, refuse_foreign, se_yaml, write
+from senas.exported.folder import refuse_foreign, write
+from senas.exported.network import insert_se, load, network
+from senas.exported.package import Exported, read, se_yaml
 from senas.model.backbones import build
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import trace

@@ -14,7 +14,7 @@ from senas.core.objective import Pareto, Penalized
 from senas.core.site import Place, Site
 from senas.core.space import Axes, search_space
 from senas.core.trial import Status
-from senas.search.optuna import open_proposer
+from senas.study.optuna import open_proposer
 
 PLACEMENTS = (Placement.PRE, Placement.STANDARD, Placement.POST)
 # Four trials at random and the rest by the model; random search has no model, and population-based NSGA-II starts late.

@@ -10,7 +10,7 @@ import pytest
 from senas.core.config import SEConfig
 from senas.core.trial import Failure, Status
 from senas.errors import ConfigError, SpaceError, StudyError
-from senas.search.optuna import open_storage, read_trials
+from senas.study.optuna import open_storage, read_trials
 
 MEDIAN = optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=0)
 

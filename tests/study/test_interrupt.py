@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from senas.search.interrupt import Interrupt
+from senas.study.interrupt import Interrupt
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 

@@ -12,8 +12,8 @@ from senas.core.objective import Pareto
 from senas.core.standing import Standing
 from senas.core.trial import Failure, Result, Status
 from senas.errors import EvaluationError
-from senas.search.interrupt import Interrupt
-from senas.search.loop import Ending, Plan, Search, weights_path
+from senas.study.interrupt import Interrupt
+from senas.study.loop import Ending, Plan, Search, weights_path
 
 EPOCHS = 2
 DIVERGED = (Failure.DIVERGED, "the loss is not finite after epoch 1")

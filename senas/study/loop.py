@@ -12,7 +12,7 @@ from senas.core.ports import Evaluator, Proposer, Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Job, Result, Status, Trial
 from senas.errors import EvaluationError
-from senas.search.interrupt import Interrupt
+from senas.study.interrupt import Interrupt
 
 REPEATS_IN_A_ROW = 5
 FAILURES_IN_A_ROW = 3

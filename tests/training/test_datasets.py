@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from senas.errors import DataError
-from senas.train import datasets
-from senas.train.datasets import DATASETS, FASHION_CLASSES, cued_digits, digits, fashion_mnist
+from senas.training import datasets
+from senas.training.datasets import DATASETS, FASHION_CLASSES, cued_digits, digits, fashion_mnist
 
 
 def pixels(known, part):

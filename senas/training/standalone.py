@@ -23,8 +23,8 @@ from senas.errors import ConfigError
 from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
-from senas.train.data import ImageData
-from senas.train.task import Classification, Recipe
+from senas.training.data import ImageData
+from senas.training.task import Classification, Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from senas.core.config import SEConfig
 from senas.core.trial import Failure, Job, Status
 from senas.model.backbones import build
 from senas.model.cost import macs, params
-from senas.train.standalone import Device, threads_for
+from senas.training.standalone import Device, threads_for
 
 NONE = SEConfig()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from senas.errors import DataError
-from senas.train.data import ImageData, OrderedBatches, Part, ShuffledBatches, stratified
+from senas.training.data import ImageData, OrderedBatches, Part, ShuffledBatches, stratified
 
 settings.register_profile("senas", deadline=None, derandomize=True)
 settings.load_profile("senas")

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 
 from senas.errors import ConfigError
 from senas.model.backbones import build
-from senas.train.task import Classification
+from senas.training.task import Classification
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,117 @@
+"""se.yaml: an SE configuration as a file that people read, and everything that a network is built from.
+
+Nothing is pickled, and no file can make senas import anything: backbones are named, and built by senas.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from senas.core.config import SEConfig, spoken_block
+from senas.core.site import Site
+from senas.errors import ExportError
+
+FORMAT = "senas-se-1"
+SE_FILE = "se.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What se.yaml says.
+
+    backbone:    arguments of `senas.model.backbones.build`.
+    shape:       (C, H, W) of the images; `mean` and `std` (C) turn pixels in [0, 1] into what the network takes.
+    scores:      as measured in the study; `provenance`: how it was found.
+    """
+
+    config: SEConfig
+    backbone: Mapping[str, Any]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    scores: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def se_yaml(exported: Exported, sites: Sequence[Site]) -> str:
+    """The text of se.yaml: site by site, what is there in words behind it."""
+    parts: list[tuple[str, Mapping[str, Any]]] = [
+        ("# What the network is.\n", {"format": FORMAT, "backbone": dict(exported.backbone)}),
+        (
+            "# (C, H, W) of an image; pixels in [0, 1] become (pixel - mean) / std.\n",
+            {
+                "input": {
+                    "shape": list(exported.shape),
+                    "mean": list(exported.mean),
+                    "std": list(exported.std),
+                    "classes": list(exported.classes),
+                }
+            },
+        ),
+    ]
+    behind: list[tuple[str, Mapping[str, Any]]] = [
+        (
+            "# As measured in the study, on the validation images, after the last epoch.\n",
+            {"scores": dict(exported.scores)},
+        ),
+        ("# How it was found.\n", {"provenance": dict(exported.provenance)}),
+    ]
+    head = "# An SE configuration, found by senas.\n"
+    return head + _sections(parts) + "\n" + _se_section(exported.config, sites) + _sections(behind)
+
+
+def _sections(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    return "".join(
+        f"\n{comment}{yaml.safe_dump(dict(body), sort_keys=False, default_flow_style=None, width=110)}"
+        for comment, body in parts
+        if all(value != {} for value in body.values())
+    )
+
+
+def _se_section(config: SEConfig, sites: Sequence[Site]) -> str:
+    lines = ["# Site by site. hidden: width of the bottleneck.", "se:"]
+    plain = config.plain()
+    for site in sites:
+        key = yaml.safe_dump({site.name: None}, width=1000).partition(": null")[0]  # quotes what is no word in YAML
+        if site.name not in config:
+            lines.append(f"  {key}: none")
+            continue
+        block = config[site.name]
+        place = site.place(block.placement)
+        fields = yaml.safe_dump(plain[site.name], sort_keys=False, default_flow_style=True, width=1000).strip()
+        lines.append(
+            f"  {key}: {fields}  # {spoken_block(block, site)}, "
+            f"{place.channels} channels at {place.height} x {place.width}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def read(path: Path | str) -> Exported:
+    """Reads se.yaml, or the one in a folder. Raises ExportError for a file that is missing, corrupt or foreign."""
+    file = Path(path)
+    file = file / SE_FILE if file.is_dir() else file
+    try:
+        plain = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "it is not YAML"
+        raise ExportError(f"{file} cannot be read: {cause}") from error
+    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        raise ExportError(f"{file} is not an SE configuration of senas: it has no line `format: {FORMAT}`")
+    try:
+        return Exported(
+            config=SEConfig.from_plain(plain["se"]),
+            backbone=dict(plain["backbone"]),
+            shape=tuple(plain["input"]["shape"]),
+            mean=tuple(plain["input"]["mean"]),
+            std=tuple(plain["input"]["std"]),
+            classes=tuple(plain["input"]["classes"]),
+            scores=plain.get("scores", {}),
+            provenance=plain.get("provenance", {}),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        cause = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+        raise ExportError(f"{file} is damaged: {cause}") from error
