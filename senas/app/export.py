@@ -31,8 +31,7 @@ def main(config: ExportConfig) -> None:
         if not weights.exists():
             weights = _train_again(terminal, setup, picked, Path(spare) / weights.name)
         net = with_weights(setup.evaluator.network(job), weights)
-    validation = setup.data.val
-    parity = write(folder, exported(setup, picked, why), setup.sites, net, validation.images, validation.labels)
+    parity = write(folder, exported(setup, picked, why), setup.sites, net, setup.data.val_dataloader())
     terminal.say(
         f"wrote {folder}/se.yaml and weights.safetensors\n"
         f"reloaded and compared on {parity.images:,} validation images: largest difference of a logit "

@@ -180,7 +180,7 @@ def _greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Se
     channels, height, width = data.shape
     lines = [
         f"study {setup.folder.name} in {setup.folder.path}",
-        f"{config.data['name']}: {len(data.train):,} training and {len(data.val):,} validation images of "
+        f"{config.data['name']}: {data.counts.train:,} training and {data.counts.val:,} validation images of "
         f"{channels} x {height} x {width}; {config.backbone.name}: {setup.evaluator.backbone_params:,} parameters, "
         f"{len(setup.sites)} sites; {setup.space.size:,} configurations",
     ]

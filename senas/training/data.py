@@ -6,6 +6,7 @@ Which images are in which part depends on the split seed alone, the order of the
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,14 @@ class Part:
         return Part(self.images[:count], self.labels[:count])
 
 
+class Counts(NamedTuple):
+    """Images in each part."""
+
+    train: int
+    val: int
+    test: int
+
+
 class ImageData(pl.LightningDataModule):
     """Three parts of one dataset, normalised by the mean and standard deviation of the training part.
 
@@ -60,6 +69,10 @@ class ImageData(pl.LightningDataModule):
     def shape(self) -> tuple[int, int, int]:
         _, channels, height, width = self.train.images.shape
         return channels, height, width
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(len(self.train), len(self.val), len(self.test))
 
     def repeat_channels(self, channels: int) -> None:
         """Make grey images have `channels` equal channels. Raises DataError for images that are not grey."""

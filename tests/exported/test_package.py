@@ -71,7 +71,7 @@ def validation():
 
 @pytest.fixture
 def folder(tmp_path, exported, traced, net, validation):
-    write(tmp_path / "best", exported, traced.sites, net, *validation)
+    write(tmp_path / "best", exported, traced.sites, net, [validation])
     return tmp_path / "best"
 
 
@@ -88,7 +88,7 @@ def damaged(folder, **changes):
 def test_the_reloaded_network_predicts_what_the_one_in_memory_does(
     tmp_path, exported, traced, net, validation, monkeypatch
 ):
-    parity = write(tmp_path / "best", exported, traced.sites, net, *validation)
+    parity = write(tmp_path / "best", exported, traced.sites, net, [validation])
     images, labels = validation
     with torch.no_grad():
         logits = net(images)
@@ -110,7 +110,7 @@ def test_a_difference_would_be_seen(tmp_path, exported, traced, net, validation)
         def forward(self, x):
             return self.net(x) + 0.25
 
-    assert write(tmp_path / "best", exported, traced.sites, Moody(), *validation).difference == pytest.approx(0.25)
+    assert write(tmp_path / "best", exported, traced.sites, Moody(), [validation]).difference == pytest.approx(0.25)
 
 
 def test_the_loaded_network_is_in_eval_with_the_weights_of_the_study(folder, net):
@@ -132,14 +132,14 @@ def test_weights_in_channels_last_are_written_too(tmp_path, exported, traced, ne
     import copy
 
     last = copy.deepcopy(net).to(memory_format=torch.channels_last)
-    assert write(tmp_path / "best", exported, traced.sites, last, *validation).difference < 1e-4
+    assert write(tmp_path / "best", exported, traced.sites, last, [validation]).difference < 1e-4
 
 
 def test_an_export_without_se_can_be_read_and_loaded(tmp_path, exported, traced, validation):
     from dataclasses import replace
 
     plain = build(**BACKBONE).eval()
-    parity = write(tmp_path / "none", replace(exported, config=SEConfig()), traced.sites, plain, *validation)
+    parity = write(tmp_path / "none", replace(exported, config=SEConfig()), traced.sites, plain, [validation])
     assert parity.difference == 0
     assert read(tmp_path / "none").config == SEConfig()
 
@@ -149,14 +149,14 @@ def test_exporting_again_into_the_same_folder_replaces_both_files(folder, export
 
     other = SEConfig({"layer2.0": SEBlock(hidden=1)})
     fresh = insert(build(**BACKBONE), other, traced).eval()
-    write(folder, replace(exported, config=other), traced.sites, fresh, *validation)
+    write(folder, replace(exported, config=other), traced.sites, fresh, [validation])
     assert read(folder).config == other
     assert sorted(path.name for path in folder.iterdir()) == ["se.yaml", "weights.safetensors"]
     assert torch.equal(load(folder)(validation[0][:4]), fresh(validation[0][:4]))
 
 
 def test_a_folder_of_folders_is_made(tmp_path, exported, traced, net, validation):
-    write(tmp_path / "a" / "b", exported, traced.sites, net, *validation)
+    write(tmp_path / "a" / "b", exported, traced.sites, net, [validation])
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
 
@@ -345,21 +345,21 @@ def test_weights_of_another_network_are_refused_with_the_first_difference(folder
 def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path, exported, traced, net, validation):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ExportError, match=r"\Ato: .* holds something else \(thesis\.tex\); name a new folder\Z"):
-        write(tmp_path, exported, traced.sites, net, *validation)
+        write(tmp_path, exported, traced.sites, net, [validation])
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_file_in_place_of_the_folder_is_refused_and_left_alone(tmp_path, exported, traced, net, validation):
     (tmp_path / "best").write_text("mine")
     with pytest.raises(ExportError, match=r"\Ato: .*best is a file; name a folder\Z"):
-        write(tmp_path / "best", exported, traced.sites, net, *validation)
+        write(tmp_path / "best", exported, traced.sites, net, [validation])
     assert (tmp_path / "best").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path, exported, traced, net, validation):
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match=r"\Ato: .* cannot be written: .*\Z"):
-        write(tmp_path / "file" / "best", exported, traced.sites, net, *validation)
+        write(tmp_path / "file" / "best", exported, traced.sites, net, [validation])
 
 
 def test_an_export_that_fails_leaves_the_one_that_was_there(folder, exported, traced, validation):
@@ -368,7 +368,7 @@ def test_an_export_that_fails_leaves_the_one_that_was_there(folder, exported, tr
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     wrong = build("resnet14", classes=5, channels=1, width=4)
     with pytest.raises(ExportError, match=r"\A.*holds the weights of another network.*\Z"):
-        write(folder, replace(exported, config=SEConfig()), traced.sites, wrong, *validation)
+        write(folder, replace(exported, config=SEConfig()), traced.sites, wrong, [validation])
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
