@@ -29,13 +29,17 @@ class Failure(StrEnum):
 class Job:
     """One piece of work for an evaluator: train this configuration with this seed for so many epochs.
 
-    weights:  where to leave the trained weights; None keeps none.
+    weights:     where to leave the trained weights; None keeps none.
+    checkpoint:  where the training is saved after every epoch, and goes on from where it was; None saves nothing.
+    test:        whether to measure the trained network on the test part too, which no search may see.
     """
 
     config: SEConfig
     seed: int
     epochs: int
     weights: Path | None = None
+    checkpoint: Path | None = None
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,9 +42,11 @@ class Listener(Protocol):
 class Plan:
     """What a search is to do.
 
-    trials:   how many in all, those of earlier runs of the study included.
-    size:     configurations in the space.
-    weights:  folder for the weights of the trials on the front.
+    trials:       how many in all, those of earlier runs of the study included.
+    size:         configurations in the space.
+    weights:      folder for the weights of the trials that `Standing.kept` names.
+    checkpoints:  folder for what a training that is broken off goes on from; None saves nothing.
+    test:         whether the test part is measured at the end of each training.
     """
 
     trials: int
@@ -53,6 +55,8 @@ class Plan:
     weights: Path
     objective: Objective
     standing: Callable[[list[Trial]], Standing]
+    checkpoints: Path | None = None
+    test: bool = False
 
 
 @dataclass(slots=True)
@@ -93,7 +97,8 @@ class Search:
 
     def _train(self, trial: Trial) -> Trial:
         self.listener.started(trial, self.plan.standing(self.trials))
-        job = Job(trial.config, trial.seed, self.plan.epochs, self._weights_of(trial.number))
+        plan, weights = self.plan, self._weights_of(trial.number)
+        job = Job(trial.config, trial.seed, plan.epochs, weights, self._checkpoint_of(trial.number), plan.test)
 
         def report(job: Job, epoch: int, scores: Scores) -> bool:
             self.listener.epoch(trial, epoch, job.epochs)
@@ -105,6 +110,8 @@ class Search:
     def _remember(self, trial: Trial) -> None:
         """The truth first, then what can be rebuilt from it."""
         self.proposer.tell(trial)
+        if checkpoint := self._checkpoint_of(trial.number):
+            checkpoint.unlink(missing_ok=True)
         self.trials.append(trial)
         standing = self.plan.standing(self.trials)
         self._clear_weights(standing)
@@ -120,6 +127,9 @@ class Search:
 
     def _weights_of(self, number: int) -> Path:
         return weights_path(self.plan.weights, number)
+
+    def _checkpoint_of(self, number: int) -> Path | None:
+        return self.plan.checkpoints / f"trial-{number}.ckpt" if self.plan.checkpoints else None
 
     def _stop_when_hopeless(self) -> None:
         last = [trial for trial in self.trials if trial.repeats is None][-FAILURES_IN_A_ROW:]

@@ -98,6 +98,11 @@ class ImageData(pl.LightningDataModule):
         return Part((part.images - self.mean[:, None, None]) / self.std[:, None, None], part.labels)
 
 
+def seed_of(seed: int, epoch: int) -> int:
+    """What everything random in an epoch of a training with `seed` is drawn from."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+
+
 class ShuffledBatches(Sampler[Tensor]):
     """Indices of each batch, in an order that depends on (seed, epoch) alone. The last, partial batch is left out.
 
@@ -114,8 +119,8 @@ class ShuffledBatches(Sampler[Tensor]):
         return self.images // self.batch_size
 
     def __iter__(self) -> Iterator[Tensor]:
-        seeds = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
-        order = torch.randperm(self.images, generator=torch.Generator().manual_seed(int(seeds[0] >> 1)))
+        generator = torch.Generator().manual_seed(seed_of(self.seed, self.epoch))
+        order = torch.randperm(self.images, generator=generator)
         for batch in range(len(self)):
             yield order[batch * self.batch_size : (batch + 1) * self.batch_size]
 

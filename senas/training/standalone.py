@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -23,7 +24,7 @@ from senas.errors import ConfigError
 from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
-from senas.training.data import ImageData
+from senas.training.data import ImageData, seed_of
 from senas.training.task import Classification, Recipe
 
 
@@ -96,11 +97,12 @@ class Standalone:
     def _train(self, job: Job, report: Report) -> Result:
         start = time.monotonic()
         costs = self.costs(job)
-        watch = _Watch(lambda epoch, scores: report(job, epoch, {**scores, **costs}))
+        watch = _Watch(job.seed, lambda epoch, scores: report(job, epoch, {**scores, **costs}))
+        tested: Mapping[str, float] = {}
         failure, reason = None, ""
         try:
             with _quiet(), _threads(self.device.threads or threads_for(self.backbone_macs * self.data.batch_size)):
-                task = self._fit(job, watch)
+                task, tested = self._fit(job, watch)
             if watch.diverged:
                 failure, reason = Failure.DIVERGED, f"the loss is not finite after epoch {len(watch.curve) + 1}"
             elif job.weights is not None and not watch.stopped:
@@ -114,27 +116,27 @@ class Standalone:
         return Result(
             job=job,
             status=ended if failure is None else Status.FAILED,
-            scores={**watch.curve[-1], **costs} if failure is None else {},
+            scores={**watch.curve[-1], **tested, **costs} if failure is None else {},
             curve=tuple(watch.curve),
             seconds=seconds,
             failure=failure,
             reason=reason,
         )
 
-    def _fit(self, job: Job, watch: "_Watch") -> Classification:
+    def _fit(self, job: Job, watch: "_Watch") -> tuple[Classification, Mapping[str, float]]:
+        """The trained task, and what it scored on the test part where the job asks for that."""
         task = Classification(self.network(job), self.recipe)
         if self.recipe.channels_last:
             task.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.device.compile:
             task.net.compile()
         self.data.seed = job.seed
-        torch.manual_seed(job.seed)  # whatever is random inside the network, such as dropout
         trainer = pl.Trainer(
             accelerator=self.device.accelerator,
             devices=1,
             precision=self.device.precision,  # type: ignore[arg-type]
             max_epochs=job.epochs,
-            callbacks=[watch],
+            callbacks=[watch, *([_Saved(job.checkpoint)] if job.checkpoint else [])],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -142,8 +144,11 @@ class Standalone:
             num_sanity_val_steps=0,
         )
         with _interruptible():
-            trainer.fit(task, datamodule=self.data)
-        return task
+            saved = job.checkpoint if job.checkpoint and job.checkpoint.exists() else None
+            trainer.fit(task, datamodule=self.data, ckpt_path=saved, weights_only=True)
+            if job.test and not watch.diverged:
+                trainer.test(task, datamodule=self.data, verbose=False)
+        return task, task.tested
 
 
 def threads_for(macs_a_batch: int) -> int:
@@ -154,10 +159,21 @@ def threads_for(macs_a_batch: int) -> int:
 class _Watch(pl.Callback):
     """Keeps the scores of each epoch, passes them on, and stops training when told to or when the loss is lost."""
 
-    def __init__(self, report: Callable[[int, Mapping[str, float]], bool]) -> None:
-        self.report = report
+    def __init__(self, seed: int, report: Callable[[int, Mapping[str, float]], bool]) -> None:
+        self.seed, self.report = seed, report
         self.curve: list[dict[str, float]] = []
         self.stopped = self.diverged = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"curve": self.curve}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.curve = state_dict["curve"]
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Whatever is random inside the network, such as dropout, is so by (seed, epoch) alone: a training that goes on
+        # from a checkpoint draws what one that was never broken off does.
+        torch.manual_seed(seed_of(self.seed, trainer.current_epoch))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         scores = dict(pl_module.scores)  # type: ignore[arg-type]
@@ -167,6 +183,19 @@ class _Watch(pl.Callback):
             last = len(self.curve) == trainer.max_epochs
             self.stopped = self.report(len(self.curve), scores) and not last
         trainer.should_stop = trainer.should_stop or self.stopped or self.diverged
+
+
+class _Saved(pl.Callback):
+    """Saves the training after each epoch: whole or not at all, so that a kill in the middle costs an epoch at most."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        trainer.save_checkpoint(partial)
+        partial.replace(self.path)
 
 
 def _finite(value: float) -> bool:

@@ -48,12 +48,14 @@ class Classification(pl.LightningModule):
     """Trains `net`, (B, C, H, W) -> logits (B, classes), and measures it on the validation part after each epoch.
 
     scores:  of the last epoch: train_loss (with label smoothing), val_loss (without), val_accuracy, val_error.
+    tested:  test_loss, test_accuracy and test_error, once it was tested.
     """
 
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         super().__init__()
         self.net, self.recipe = net, recipe
         self.scores: dict[str, float] = {}
+        self.tested: dict[str, float] = {}
         # Sums stay on the device during an epoch; reading them each step would make it wait.
         self._train = _Sums()
         self._val = _Sums()
@@ -69,6 +71,13 @@ class Classification(pl.LightningModule):
         logits = self._logits(images)
         correct = (logits.argmax(1) == labels).sum()
         self._val.add(F.cross_entropy(logits, labels, reduction="sum"), correct, len(labels))
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        loss, accuracy = self._val.means()
+        self.tested = {"test_loss": loss, "test_accuracy": accuracy, "test_error": 1 - accuracy}
 
     def on_validation_epoch_end(self) -> None:
         train_loss, _ = self._train.means()
