@@ -20,6 +20,10 @@ EXAMPLES = {
   senas front study.name=NAME                          as it is
   senas front study.name=NAME objective.penalty=0.02   what another penalty would recommend; nothing is trained
   senas front study.name=NAME pick=smallest study.margin=0.02""",
+    "train": """\
+  senas train se=exported/NAME                         five seeds of it, of no SE and of SE everywhere, compared
+  senas train se=exported/NAME seeds=10 trainer.epochs=60
+  senas train se=all16 data=fashion_mnist backbone=resnet20 against=[none]""",
     "sites": """\
   senas sites backbone=resnet20 data=fashion_mnist""",
     "export": """\

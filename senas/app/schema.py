@@ -133,6 +133,23 @@ class SitesConfig:
 
 
 @dataclass
+class TrainConfig:
+    """`se` is a text or a list of texts; `data` is checked against what it is handed to."""
+
+    root: str = MISSING
+    se: Any = MISSING
+    against: list[str] = MISSING
+    seeds: int = MISSING
+    first_seed: int = MISSING
+    name: str | None = None
+    trainer: TrainerConfig = MISSING
+    tracking: TrackingConfig = MISSING
+    data: dict[str, Any] = field(default_factory=dict)
+    backbone: dict[str, Any] = field(default_factory=dict)
+    progress: bool = True
+
+
+@dataclass
 class Newest:
     name: str | None = None
 
@@ -148,6 +165,7 @@ class DashboardConfig:
 SCHEMAS: dict[str, type] = {
     "search": SearchConfig,
     "front": FrontConfig,
+    "train": TrainConfig,
     "sites": SitesConfig,
     "export": ExportConfig,
     "dashboard": DashboardConfig,

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from senas.app.compose import checked
 from senas.app.paths import StudyFolder
-from senas.app.schema import BackboneConfig, SearchConfig
+from senas.app.schema import BackboneConfig, SearchConfig, TrainerConfig
 from senas.core.block import Activation, Gate, Placement, Squeeze, member
 from senas.core.config import SEConfig
 from senas.core.objective import Objective, Pareto, Penalized
@@ -34,7 +34,7 @@ from senas.training.task import Recipe
 
 BATCH_FOR_LOOKING = 1
 """Batch size where data are only looked at."""
-SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads"}
+SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads", "data.root", "data.download"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +108,11 @@ def set_up(config: SearchConfig) -> Setup:
     _check_seed("study.seed", study.seed)
     if not study.margin >= 0:
         raise ConfigError(f"study.margin must be at least 0, got {study.margin}")
-    if config.trainer.epochs < 1:
-        raise ConfigError(f"trainer.epochs must be at least 1, got {config.trainer.epochs}")
     if config.evaluator.name != "standalone":
         raise ConfigError(f'evaluator.name: there is no "{config.evaluator.name}"; there is standalone')
     if config.objective.pick not in PICKS:
         raise ConfigError(f'objective.pick must be one of {", ".join(PICKS)}, got "{config.objective.pick}"')
-    recipe = Recipe(
-        optimizer=config.trainer.optimizer,
-        lr=config.trainer.lr,
-        weight_decay=config.trainer.weight_decay,
-        schedule=config.trainer.schedule,
-        label_smoothing=config.trainer.label_smoothing,
-        channels_last=config.trainer.channels_last,
-    )
-    device = Device(
-        accelerator=config.trainer.accelerator,
-        precision=config.trainer.precision,
-        compile=config.trainer.compile,
-        threads=config.trainer.threads,
-    )
-    data, construct, traced = backbone_on_data(config.backbone, config.data, config.trainer.batch_size)
+    data, traced, evaluator = bench(config.backbone, config.data, config.trainer)
     space = search_space(traced.sites, _axes(config))
     fingerprint = fingerprint_of(config)
     name = study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
@@ -140,7 +124,7 @@ def set_up(config: SearchConfig) -> Setup:
         traced=traced,
         space=space,
         objective=_objective(config, space),
-        evaluator=Standalone(construct, traced, data, recipe, device),
+        evaluator=evaluator,
     )
 
 
@@ -167,6 +151,30 @@ def backbone_on_data(
     return images, construct, trace(construct(), images.shape)
 
 
+def bench(
+    backbone: BackboneConfig, data: Mapping[str, Any], trainer: TrainerConfig
+) -> tuple[ImageData, Traced, Standalone]:
+    """Data, the traced backbone, and what trains SE configurations of it on them."""
+    if trainer.epochs < 1:
+        raise ConfigError(f"trainer.epochs must be at least 1, got {trainer.epochs}")
+    recipe = Recipe(
+        optimizer=trainer.optimizer,
+        lr=trainer.lr,
+        weight_decay=trainer.weight_decay,
+        schedule=trainer.schedule,
+        label_smoothing=trainer.label_smoothing,
+        channels_last=trainer.channels_last,
+    )
+    device = Device(
+        accelerator=trainer.accelerator,
+        precision=trainer.precision,
+        compile=trainer.compile,
+        threads=trainer.threads,
+    )
+    images, construct, traced = backbone_on_data(backbone, data, trainer.batch_size)
+    return images, traced, Standalone(construct, traced, images, recipe, device)
+
+
 def sampler_factory(config: SearchConfig) -> Callable[[int], Any]:
     """The sampler of the configuration, with the seed to be given."""
     return partial(_build, config.sampler, "sampler")
@@ -183,10 +191,13 @@ def fingerprint_of(config: SearchConfig) -> dict[str, object]:
     # Which options an objective reads depends on its name; its pick changes nothing that was measured.
     used = {"penalized": ("name", "penalty"), "pareto": ("name", "metrics")}.get(config.objective.name, ("name",))
     plain["objective"] = {key: plain["objective"][key] for key in used}
-    plain["data"] = {key: value for key, value in plain["data"].items() if key not in ("root", "download")}
-    parts = {part: plain[part] for part in ("data", "backbone", "space", "objective", "evaluator", "trainer")}
-    flat = {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
-    return {**flat, "study.seed": config.study.seed}
+    parts = ("data", "backbone", "space", "objective", "evaluator", "trainer")
+    return {**setting_of({part: plain[part] for part in parts}), "study.seed": config.study.seed}
+
+
+def setting_of(parts: Mapping[str, Any]) -> dict[str, object]:
+    """These parts of a configuration by dotted key, without what changes no score."""
+    return {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
 
 
 def digest(fingerprint: Mapping[str, object]) -> str:
