@@ -1,0 +1,1 @@
+"""An SE configuration to take away: readable YAML beside weights that no code has to be trusted for."""
