@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from senas.core.front import best, front, hypervolume, knee, smallest
-from senas.core.objective import FRONT, Objective, points
+from senas.core.objective import FRONT, Objective, points, score
 from senas.core.trial import Status, Trial
 from senas.errors import StudyError
 
 PICKS = ("best", "knee", "smallest")
+"""Picks that every study can answer; beside them there are `budget:<params>` and `trial:<n>`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +55,20 @@ class Standing:
         return {trial.number for on_front in fronts for trial in on_front}
 
     def pick(self, how: str) -> tuple[Trial, str]:
-        """The trial that `best`, `knee`, `smallest` or `trial:<n>` names, and why it, in words.
+        """The trial that `best`, `knee`, `smallest`, `budget:<params>` or `trial:<n>` names, and why it, in words.
 
         Raises StudyError where no trial was trained to the end, or where `how` names none.
         """
         measured = self.measured
         if how.startswith("trial:"):
             return self._numbered(how), "named by you"
-        if how not in PICKS:
-            raise StudyError(f'pick must be one of {", ".join(PICKS)} or trial:<n>, got "{how}"')
+        budget = _budget(how) if how.startswith("budget:") else None
+        if how not in PICKS and budget is None:
+            raise StudyError(f'pick must be one of {", ".join(PICKS)}, budget:<params> or trial:<n>, got "{how}"')
         if not measured:
             raise StudyError("no trial of this study was trained to the end yet; run `senas search` on it again")
+        if budget is not None:
+            return self._within(budget), f"lowest validation loss with at most {budget:,} SE parameters"
         scores = [trial.scores for trial in measured]
         if how == "smallest":
             chosen = smallest([s["val_loss"] for s in scores], [s["se_params"] for s in scores], self.margin)
@@ -78,6 +82,20 @@ class Standing:
         values = [self.objective.values(s)[0] for s in scores]
         return measured[best(values)], f"lowest {self.objective.words}: {min(values):.4f}"
 
+    def _within(self, budget: int) -> Trial:
+        """The lowest validation loss that so many SE parameters bought; of equals, the fewest parameters.
+
+        Whatever the objective is: it is always on the front, and its weights are kept.
+        """
+        affordable = [trial for trial in self.measured if trial.scores["se_params"] <= budget]
+        if not affordable:
+            cheapest = min(self.measured, key=lambda trial: trial.scores["se_params"])
+            raise StudyError(
+                f"pick=budget:{budget}: no trial that was trained to the end has so few SE parameters; the smallest "
+                f"there is, trial {cheapest.number}, has {cheapest.scores['se_params']:.0f}"
+            )
+        return min(affordable, key=lambda trial: (score(trial.scores, "val_loss"), trial.scores["se_params"]))
+
     def _numbered(self, how: str) -> Trial:
         measured = {str(trial.number): trial for trial in self.measured}
         number = how.removeprefix("trial:")
@@ -87,3 +105,13 @@ class Standing:
                 f"{', '.join(measured) or 'none'}"
             )
         return measured[number]
+
+
+def _budget(how: str) -> int:
+    """The number in `budget:<params>`. Raises StudyError where there is none."""
+    text = how.removeprefix("budget:")
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise StudyError(
+            f"pick={how}: a budget is a whole number of SE parameters, of at least 0, such as pick=budget:500"
+        )
+    return int(text)

@@ -16,7 +16,6 @@ from senas.errors import ExportError
 from senas.exported.network import WEIGHTS_FILE, load
 from senas.exported.package import SE_FILE, Exported, se_yaml
 
-
 Batches = Iterable[Sequence[Tensor]]
 """Normalised images (B, C, H, W) and their labels (B,), batch by batch."""
 

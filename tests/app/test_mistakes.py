@@ -137,11 +137,15 @@ PILOT = ["search", "study.name=pilot", "tracking=none", "study.trials=9"]
         ([*PILOT, "trainer.epochs=1", "study.seed=3"], "study.seed is 0, you ask for 3"),
         (["front", "study.name=pilto"], 'there is no study "pilto" in'),
         (["front", "study.name=pilto"], "there are empty, pilot"),
-        (["front", "study.name=pilot", "pick=cheapest"], "pick must be one of best, knee, smallest or trial:<n>"),
+        (
+            ["front", "study.name=pilot", "pick=cheapest"],
+            "pick must be one of best, knee, smallest, budget:<params> or trial:<n>",
+        ),
         (
             ["front", "study.name=pilot", "pick=trial:99"],
             "no trial 99 that was trained to the end; it has 0, 1, 2, 3, 4, 5",
         ),
+        (["front", "study.name=pilot", "pick=budget:few"], "pick=budget:few: a budget is a whole number"),
         (["front", "study.name=pilot", "objective.penalty=-1"], "objective.penalty must be a number of at least 0"),
         (["front", "study.name=pilot", "pick=smallest", "study.margin=-1"], "study.margin must be at least 0"),
         (["front", "study.name=empty"], "no trial of this study was trained to the end yet"),

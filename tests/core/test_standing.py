@@ -143,6 +143,53 @@ def test_a_margin_below_zero_is_refused(margin):
         standing(CLOUD, margin=margin).pick("smallest")
 
 
+@pytest.mark.parametrize(
+    ("budget", "number"), [(0, 1), (99, 1), (100, 2), (499, 2), (500, 4), (999, 4), (1000, 0), (10**9, 0)]
+)
+def test_a_budget_buys_the_lowest_loss_with_at_most_that_many_parameters(budget, number):
+    picked, why = standing(CLOUD).pick(f"budget:{budget}")
+    assert picked.number == number
+    assert why == f"lowest validation loss with at most {budget:,} SE parameters"
+
+
+def test_of_equal_losses_a_budget_buys_the_smallest():
+    cloud = [trial(0, 0.5, 90), trial(1, 0.5, 40), trial(2, 0.5, 40), trial(3, 0.6, 0)]
+    assert standing(cloud).pick("budget:100")[0].number == 1
+
+
+def test_what_a_budget_buys_does_not_depend_on_the_penalty():
+    assert {standing(CLOUD, Penalized(p, LARGEST)).pick("budget:1000")[0].number for p in (0.0, 0.1, 100.0)} == {0}
+
+
+@pytest.mark.parametrize("budget", [0, 100, 450, 1000])
+def test_weights_of_what_a_budget_buys_are_kept(budget):
+    state = standing(CLOUD, Pareto(("val_loss", "macs")))
+    assert state.pick(f"budget:{budget}")[0].number in state.kept()
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=["pruned", "repeated", "failed", "running"])
+def test_a_budget_buys_only_trials_trained_to_the_end(other):
+    assert standing([*CLOUD, other]).pick("budget:0")[0].number == 1
+
+
+def test_a_budget_below_the_cheapest_is_answered_with_the_smallest_there_is(refused):
+    with refused(StudyError, "pick=budget:99", "so few SE parameters", "the smallest there is, trial 2, has 100"):
+        standing([trial(0, 0.4, 1000), trial(2, 0.5, 100)]).pick("budget:99")
+
+
+@pytest.mark.parametrize(
+    "number", ["", "x", "-1", "1.5", "1e3", " 5", "1_000", "\u0661", "nan", pytest.param("9" * 5000, id="long")]
+)
+def test_a_budget_that_is_no_number_is_refused(refused, number):
+    with refused(StudyError, f"pick=budget:{number}", "a whole number of SE parameters", "pick=budget:500"):
+        standing(CLOUD).pick(f"budget:{number}")
+
+
+def test_a_budget_buys_nothing_where_no_trial_was_trained_to_the_end(refused):
+    with refused(StudyError, "no trial of this study was trained to the end yet"):
+        standing(OTHERS).pick("budget:100")
+
+
 def test_a_trial_is_picked_by_its_number_on_the_front_or_not():
     assert standing(CLOUD).pick("trial:3") == (CLOUD[3], "named by you")
 
@@ -160,7 +207,7 @@ def test_a_number_is_answered_with_none_where_nothing_was_trained(refused):
 
 @pytest.mark.parametrize("how", ["", "Best", "cheapest", "7"])
 def test_an_unknown_pick_is_answered_with_those_there_are(refused, how):
-    with refused(StudyError, f'"{how}"', "best, knee, smallest or trial:<n>"):
+    with refused(StudyError, f'"{how}"', "best, knee, smallest, budget:<params> or trial:<n>"):
         standing(CLOUD).pick(how)
 
 
