@@ -144,8 +144,8 @@ class TrainConfig:
     name: str | None = None
     trainer: TrainerConfig = MISSING
     tracking: TrackingConfig = MISSING
-    data: dict[str, Any] = field(default_factory=dict)
-    backbone: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] | None = None
+    backbone: BackboneConfig | None = None
     progress: bool = True
 
 

@@ -11,7 +11,7 @@ from senas.core.trial import Status, Trial
 
 
 @dataclass(frozen=True, slots=True)
-class TestLoss:
+class LossOnTest:
     """Objective of trainings that are compared: nothing is chosen by it, it only says what counts."""
 
     names: tuple[str, ...] = ("test_loss",)

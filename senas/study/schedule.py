@@ -71,8 +71,10 @@ class Schedule:
         whole, _, torn = self.file.read_text().rpartition("\n")
         if torn:  # the power went while it was written: its training is done again
             self.file.write_text(f"{whole}\n" if whole else "")
+        if not whole:
+            return []
         try:
-            first, *lines = [json.loads(line) for line in whole.splitlines()] or [{"fingerprint": self.fingerprint}]
+            first, *lines = [json.loads(line) for line in whole.splitlines()]
             known = first["fingerprint"]
             trials = [_trial(line) for line in lines]
         except (ValueError, KeyError, TypeError) as error:

@@ -170,10 +170,14 @@ class _Watch(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.curve = state_dict["curve"]
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         # Whatever is random inside the network, such as dropout, is so by (seed, epoch) alone: a training that goes on
-        # from a checkpoint draws what one that was never broken off does.
-        torch.manual_seed(seed_of(self.seed, trainer.current_epoch))
+        # from a checkpoint draws what one that was never broken off does. Not at the start of the epoch: making the
+        # data loader's iterator draws a number, before it or after it.
+        if batch_idx == 0:
+            torch.manual_seed(seed_of(self.seed, trainer.current_epoch))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         scores = dict(pl_module.scores)  # type: ignore[arg-type]

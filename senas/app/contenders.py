@@ -1,0 +1,184 @@
+"""What `senas train` is to train: which SE configurations, on which backbone and data, with which seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from senas.app.paths import StudyFolder, conf_dir
+from senas.app.schema import BackboneConfig, TrainConfig
+from senas.app.wiring import bench, digest, setting_of
+from senas.core.comparison import Comparison, LossOnTest
+from senas.core.config import SEConfig
+from senas.core.site import Site
+from senas.core.trial import Trial
+from senas.errors import ConfigError
+from senas.exported.package import Exported, read
+from senas.model.sites import Traced
+from senas.training.data import ImageData
+from senas.training.standalone import Standalone
+
+BASELINES = ("none", "all16")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The parts of one comparison of trainings."""
+
+    config: TrainConfig
+    folder: StudyFolder
+    fingerprint: Mapping[str, object]
+    data: ImageData
+    traced: Traced
+    evaluator: Standalone
+    contenders: Mapping[str, SEConfig]
+    backbone: BackboneConfig
+    notes: Sequence[str]
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return self.traced.sites
+
+    def comparison(self, trials: list[Trial]) -> Comparison:
+        return Comparison(
+            trials=trials,
+            objective=LossOnTest(),
+            classes=len(self.data.classes),
+            largest_params=max(config.params(self.sites) for config in self.contenders.values()),
+            contenders=self.contenders,
+        )
+
+    @property
+    def jobs(self) -> list[tuple[SEConfig, int]]:
+        """Seed by seed, so that a comparison that is broken off has pairs."""
+        seeds = range(self.config.first_seed, self.config.first_seed + self.config.seeds)
+        return [(config, seed) for seed in seeds for config in self.contenders.values()]
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole configuration, as it runs."""
+        return {
+            **asdict(self.config),
+            "name": self.folder.name,
+            "backbone": asdict(self.backbone),
+            "contenders": {name: se.plain() for name, se in self.contenders.items()},
+        }
+
+
+def training_of(config: TrainConfig) -> Training:
+    """Everything the trainings need. Writes nothing; mistakes end here."""
+    if config.seeds < 1:
+        raise ConfigError(f"seeds must be at least 1, got {config.seeds}")
+    if not 0 <= config.first_seed < 2**62:
+        raise ConfigError(f"first_seed must be at least 0 and below 2^62, got {config.first_seed}")
+    wanted = _names("se", config.se) + [name for name in config.against if name not in _names("se", config.se)]
+    exports = [name for name in wanted if name not in BASELINES]
+    if missing := [name for name in exports if not Path(name).exists()]:
+        key = "against" if missing[0] in config.against else "se"
+        raise ConfigError(f'{key}: there is no "{missing[0]}"; it takes {", ".join(BASELINES)}, and what was exported')
+    packages = {name: read(name) for name in exports}
+    backbone = _backbone(config, packages)
+    data = _data(config, packages)
+    images, traced, evaluator = bench(backbone, data, config.trainer)
+    contenders, notes = _contenders(wanted, packages, traced.sites)
+    seeds = range(config.first_seed, config.first_seed + config.seeds)
+    for name, package in packages.items():
+        if package.provenance.get("seed") in seeds:
+            notes.append(
+                f"{name} was chosen by seed {package.provenance['seed']}, which is among these: it flatters it there; "
+                "another first_seed would not"
+            )
+    parts = {"data": data, "backbone": asdict(backbone), "trainer": asdict(config.trainer)}
+    fingerprint = setting_of(parts)
+    name = config.name or f"train-{data['name']}-{backbone.name}-{digest(fingerprint)[:6]}"
+    return Training(
+        config=config,
+        folder=StudyFolder(Path(config.root), name),
+        fingerprint=fingerprint,
+        data=images,
+        traced=traced,
+        evaluator=evaluator,
+        contenders=contenders,
+        backbone=backbone,
+        notes=notes,
+    )
+
+
+def _names(key: str, given: Any) -> list[str]:
+    names = given if isinstance(given, list) else [given]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ConfigError(f"{key} must be an exported folder, none, all16, or a list of these, got {given}")
+    return list(dict.fromkeys(names))
+
+
+def _backbone(config: TrainConfig, packages: Mapping[str, Exported]) -> BackboneConfig:
+    """The one that was asked for, else the one that the configurations were exported with."""
+    if config.backbone is None:
+        found = {name: _built(package.backbone) for name, package in packages.items()}
+        first = next(iter(found), None)
+        if first is None:
+            raise ConfigError("backbone must be given where no exported configuration names one: backbone=resnet20")
+        if other := next((name for name in found if found[name] != found[first]), None):
+            raise ConfigError(
+                f"se: {first} is for {found[first]['name']}, {other} for {found[other]['name']}; name the backbone "
+                "for both: backbone=..."
+            )
+        return BackboneConfig(**found[first])
+    return config.backbone
+
+
+def _built(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """What `conf/backbone` says of it: classes and channels come from the data."""
+    return {"name": backbone["name"], "width": backbone.get("width")}
+
+
+def _data(config: TrainConfig, packages: Mapping[str, Exported]) -> dict[str, Any]:
+    """Those that were asked for, else those that the configurations were found on."""
+    given = config.data or {}
+    if "name" in given:
+        return given
+    found = [_data_of(Path(config.root), package) for package in packages.values()]
+    if not found:
+        raise ConfigError("data must be given where no exported configuration names them: data=fashion_mnist")
+    if any(data != found[0] for data in found):
+        raise ConfigError("se: these configurations were found on different data; name those to train on: data=...")
+    return {**found[0], **given}
+
+
+def _data_of(root: Path, package: Exported) -> dict[str, Any]:
+    """From the study's folder where it is still there: it knows where the images lie. Else from the export."""
+    study = str(package.provenance.get("study", ""))
+    launched = root / study / "config.yaml"
+    if study and launched.is_file():
+        data: dict[str, Any] = yaml.safe_load(launched.read_text())["data"]
+        return data
+    name = str(package.provenance.get("data", ""))
+    default = conf_dir() / "data" / f"{name}.yaml"
+    if Path(name).name != name or not default.is_file():
+        raise ConfigError(f'data must be given: the export says "{name}", which senas does not know by that name')
+    return {**yaml.safe_load(default.read_text()), **dict(package.provenance.get("data_options", {}))}
+
+
+def _contenders(
+    wanted: Sequence[str], packages: Mapping[str, Exported], sites: tuple[Site, ...]
+) -> tuple[dict[str, SEConfig], list[str]]:
+    """SE configurations by the name they are shown under, baselines first; equal ones once, and what is to be said."""
+    known = {"none": SEConfig(), "all16": SEConfig.everywhere(sites, 16)}
+    contenders: dict[str, SEConfig] = {}
+    notes = []
+    for name in sorted(wanted, key=lambda name: BASELINES.index(name) if name in BASELINES else len(BASELINES)):
+        config = known[name] if name in known else packages[name].config
+        config.params(sites)  # raises where the backbone has not these sites, or not these placements
+        label = name if name in known else _label(name, contenders)
+        if same := next((other for other in contenders if contenders[other] == config), None):
+            notes.append(f"{label} is the same configuration as {same}: trained once, shown as {same}")
+        else:
+            contenders[label] = config
+    return contenders, notes
+
+
+def _label(name: str, taken: Mapping[str, SEConfig]) -> str:
+    path = Path(name)
+    short = path.parent.name if path.is_file() else path.name
+    return short if short and short not in taken else name

@@ -1,0 +1,187 @@
+"""`senas train`: what it trains, what it says, what it leaves, and what it does after a kill."""
+
+import json
+import shutil
+import signal
+import time
+
+import pytest
+import yaml
+
+from senas.exported.network import load
+from senas.exported.package import read
+
+TRAIN = ("trainer.epochs=1", "tracking=none", "progress=false", "seeds=2")
+DATA = ("data=digits", "backbone=resnet8", "backbone.width=4")
+WHERE = "runs/compared"
+
+
+@pytest.fixture
+def trained(senas):
+    def call(*arguments):
+        return senas("train", *TRAIN, "name=compared", *arguments)
+
+    return call
+
+
+@pytest.fixture
+def package(senas, copied):
+    """What `senas export` made of the study `pilot`."""
+    said = senas("export", "study.name=pilot", "pick=trial:1", "to=exported/pilot")
+    assert said.code == 0, said.err
+    return "exported/pilot"
+
+
+def results(folder):
+    return [json.loads(line) for line in (folder / WHERE / "results.jsonl").read_text().splitlines()[1:]]
+
+
+def pairs(folder):
+    return [(line["config"] == "none", line["seed"]) for line in results(folder)]
+
+
+# What is trained
+
+
+def test_baselines_are_trained_with_the_same_seeds_seed_by_seed(trained, folder):
+    said = trained(*DATA, "se=none", "against=[all16]")
+    assert said.code == 0, said.err
+    assert pairs(folder) == [(True, 1), (False, 1), (True, 2), (False, 2)]
+
+
+def test_an_exported_configuration_brings_its_data_and_its_backbone(trained, package, folder):
+    said = trained(f"se={package}/se.yaml", "against=[none]", "seeds=1")
+    assert said.code == 0, said.err
+    plain = yaml.safe_load((folder / WHERE / "train.yaml").read_text())
+    assert plain["backbone"] == {"name": "resnet8", "width": 16}
+    assert results(folder)[1]["config"] == str(read(package).config)
+
+
+def test_the_data_come_from_the_export_where_the_study_is_gone(trained, package, folder):
+    shutil.rmtree(folder / "runs" / "pilot")
+    said = trained(f"se={package}", "against=[]", "seeds=1")
+    assert said.code == 0, said.err
+    assert "901 training images" in said.out
+
+
+def test_equal_configurations_are_trained_once(trained, folder):
+    said = trained(*DATA, "se=all16", "against=[none,all16]", "seeds=1")
+    assert said.code == 0, said.err
+    assert len(results(folder)) == 2
+
+
+def test_a_pick_that_is_a_baseline_is_said_to_be_one(trained, package, senas, folder):
+    assert senas("export", "study.name=pilot", "pick=trial:0", "to=exported/first").code == 0
+    said = trained("se=exported/first", "seeds=1")
+    assert "first is the same configuration as none: trained once, shown as none" in said.out
+    assert len(results(folder)) == 2
+
+
+def test_a_seed_that_chose_the_configuration_is_warned_of(trained, package):
+    said = trained(f"se={package}", "against=[]", "seeds=1", "first_seed=0")
+    assert "pilot was chosen by seed 0, which is among these" in said.out
+    assert "was chosen by seed" not in trained(f"se={package}", "against=[]", "seeds=1").out
+
+
+# What it says and leaves
+
+
+def test_the_comparison_is_said_and_left_as_table_picture_and_networks(trained, folder):
+    said = trained(*DATA, "se=all16", "against=[none]")
+    assert "all16 - none" in said.out
+    assert any(words in said.out for words in ("cannot be told apart", "test loss than none: by"))
+    left = folder / WHERE
+    assert (left / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    assert len((left / "comparison.csv").read_text().splitlines()) == 5
+    assert "| all16 - none |" in (left / "comparison.md").read_text()
+    net = load(left / "trained" / "all16")
+    assert not net.training
+    assert list((left / "checkpoints").glob("*")) == []
+
+
+def test_scores_are_those_of_the_test_part_of_the_first_seeds_network(trained, folder):
+    trained(*DATA, "se=all16", "against=[]")
+    first = results(folder)[0]
+    exported = read(folder / WHERE / "trained" / "all16")
+    assert exported.scores["test_loss"] == first["scores"]["test_loss"]
+    assert exported.provenance["seed"] == 1
+
+
+def test_more_seeds_go_on_with_those_that_are_missing(trained, folder):
+    trained(*DATA, "se=none", "against=[all16]", "seeds=1")
+    before = results(folder)
+    said = trained(*DATA, "se=none", "against=[all16]", "seeds=2")
+    assert "2 of 4 trainings are there already" in said.out
+    assert results(folder)[:2] == before
+    assert pairs(folder) == [(True, 1), (False, 1), (True, 2), (False, 2)]
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "se must be given: se=..."),
+        (("se=none",), "backbone must be given where no exported configuration names one"),
+        (("se=none", "backbone=resnet8"), "data must be given where no exported configuration names them"),
+        (("se=nothing", *DATA), 'se: there is no "nothing"; it takes none, all16, and what was exported'),
+        (("se=none", "against=[best]", *DATA), 'against: there is no "best"'),
+        (("se=[]", *DATA), "se must be an exported folder, none, all16, or a list of these"),
+        (("se=3", *DATA), "se must be an exported folder"),
+        (("se=none", "seeds=0", *DATA), "seeds must be at least 1, got 0"),
+        (("se=none", "first_seed=-1", *DATA), "first_seed must be at least 0"),
+        (("se=none", "name=a/b", *DATA), "must be a plain name, not a path"),
+        (("se=none", "trainer.epochs=0", *DATA), "trainer.epochs must be at least 1"),
+        (("se=none", "+backbone.colour=red", *DATA), "backbone.colour"),
+        (("se=.", *DATA), "se.yaml cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(trained, folder, arguments, words):
+    said = trained(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert len(said.err.splitlines()) == 1, said.err
+    assert words in said.err
+    assert list(folder.iterdir()) == []
+
+
+def test_another_setting_under_the_same_name_is_refused(trained, folder):
+    trained(*DATA, "se=none", "against=[]", "seeds=1")
+    said = trained(*DATA, "se=none", "against=[]", "seeds=1", "trainer.lr=0.1")
+    assert said.code == 2
+    assert "trainer.lr is 0.003, you ask for 0.1; give another name" in said.err
+
+
+def test_a_configuration_for_another_backbone_is_refused(trained, package, folder):
+    file = folder / package / "se.yaml"
+    file.write_text(file.read_text().replace("  layer1.0:", "  layer1.7:"))
+    said = trained(f"se={package}", "backbone=resnet14")
+    assert said.code == 2
+    assert "the network has no site layer1.7; its sites are layer1.0, layer1.1, layer2.0" in said.err
+    assert not (folder / WHERE).exists()
+
+
+# A kill in the middle
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_within_the_training(started, program, folder):
+    command = ("train", *DATA, "se=none", "against=[]", "seeds=1", "trainer.epochs=12", "tracking=none")
+    assert program(*command, "name=whole").returncode == 0
+    process = started(*command, "name=compared")
+    checkpoint = folder / WHERE / "checkpoints" / "trial-0.ckpt"
+    end = time.monotonic() + 60
+    while not checkpoint.exists():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / WHERE / "results.jsonl").exists()
+    said = program(*command, "name=compared")
+    assert said.returncode == 0, said.stderr
+    mine = results(folder)[0]
+    (theirs,) = [json.loads(x) for x in (folder / "runs/whole/results.jsonl").read_text().splitlines()[1:]]
+    assert mine["curve"] == theirs["curve"]
+    assert mine["scores"] == theirs["scores"]
+    assert len(mine["curve"]) == 12
