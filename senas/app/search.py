@@ -12,7 +12,8 @@ from senas.app.paths import MlflowStore
 from senas.app.schema import SearchConfig
 from senas.app.show import exported, front_table, one_seed, show_front
 from senas.app.wiring import Setup, flatten, pruner, sampler_factory, set_up
-from senas.core.ports import Recorder
+from senas.core.objective import Scores
+from senas.core.ports import Pulse, Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Trial
 from senas.errors import ConfigError, SenasError
@@ -88,6 +89,12 @@ class _NoRecord:
 
     def missing(self, trials: Sequence[Trial]) -> list[Trial]:
         return []
+
+    def begin(self, trial: Trial) -> None: ...
+
+    def epoch(self, trial: Trial, epoch: int, scores: Scores) -> None: ...
+
+    def pulse(self, trial: Trial, pulse: Pulse) -> None: ...
 
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None: ...
 

@@ -17,6 +17,8 @@ METRICS = {
     "params": "parameters of the whole network",
     "macs": "multiply-accumulates of convolutions and linear layers for one image",
 }
+COSTS = ("se_params", "params", "macs")
+"""Those of METRICS that are known before training."""
 FRONT = ("val_loss", "se_params")
 """The front that every study keeps, whatever its objective."""
 

@@ -1,6 +1,7 @@
 """The three ports that the search loop joins: proposers choose, evaluators measure, recorders remember."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from senas.core.objective import Scores
@@ -8,6 +9,24 @@ from senas.core.trial import Job, Result, Trial
 
 Report = Callable[[Job, int, Scores], bool]
 """Told of a job's scores after each epoch (1, 2, ...); answers whether training should stop there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How far a job is amid an epoch.
+
+    epochs:  done so far: 1.25 is a quarter into the second, its validation included.
+    steps:   of the optimizer, done so far.
+    scores:  running ones, over the part of the epoch that is done.
+    """
+
+    epochs: float
+    steps: int
+    scores: Scores = field(default_factory=dict)
+
+
+Listen = Callable[[Job, Pulse], None]
+"""Told every few seconds how far a job is. Short epochs have no pulse."""
 
 
 class Proposer(Protocol):
@@ -32,7 +51,7 @@ class Proposer(Protocol):
 class Evaluator(Protocol):
     """Turns jobs into results."""
 
-    def evaluate(self, jobs: Sequence[Job], report: Report) -> Iterator[Result]:
+    def evaluate(self, jobs: Sequence[Job], report: Report, listen: Listen | None = None) -> Iterator[Result]:
         """One result a job, in the order in which they finish."""
 
 
@@ -41,6 +60,15 @@ class Recorder(Protocol):
 
     def missing(self, trials: Sequence[Trial]) -> list[Trial]:
         """Those of the finished trials that it does not have, or has only in part."""
+
+    def begin(self, trial: Trial) -> None:
+        """A trial is about to be trained."""
+
+    def epoch(self, trial: Trial, epoch: int, scores: Scores) -> None:
+        """A running trial's scores after an epoch (1, 2, ...)."""
+
+    def pulse(self, trial: Trial, pulse: Pulse) -> None:
+        """How far a running trial is amid an epoch."""
 
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None:
         """A finished trial, the numbers of the trials that are on the front with it, and the front's hypervolume."""

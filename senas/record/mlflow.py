@@ -1,37 +1,55 @@
-"""The recorder for MLflow: one parent run a study, one child run a finished trial, a saved view of the front.
+"""The recorder for MLflow: one parent run a study, one child run a trial, a saved view of the front.
 
 MLflow is for people. The truth of a study lies with the proposer, so an MLflow that goes down stops nothing: what
 could not be written waits, and is written once MLflow answers again.
 """
 
 import contextlib
+import math
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric
+from mlflow.entities import Experiment, Metric, Run
 
+from senas.core.objective import Scores
+from senas.core.ports import Pulse
 from senas.core.site import Site
 from senas.core.trial import Status, Trial
 from senas.record.address import DOWN, connect, hidden, reach, reason, refused
 from senas.record.limits import cut_lines, run_tags
 from senas.record.study_run import NOTE, ROLE, begin, experiment_called
-from senas.record.trial_run import ENDS, PARENT, PARETO, TRIAL, TrialRuns, front_tags, times
+from senas.record.trial_run import ENDS, PARENT, PARETO, TRIAL, TrialRuns, front_tags, same_value, times
 from senas.record.view import link, save_view
 
 PAGE = 200  # runs read at once: few enough for a slow server to answer in time
+EPOCH_SECONDS, PULSE_SECONDS = 2.0, 10.0
+"""Between what is written of a running trial: an epoch's scores, and how far it is amid an epoch."""
+SHARE = 0.05  # of a trial's time that writing may take on a slow server ...
+LONGEST_SECONDS = 25.0  # ... but for this long it is never silent
+DOWN_SECONDS = 60.0  # until a store that went down is tried again while a trial runs
 
 
 @dataclass(slots=True)
 class _Child:
-    """What the store has of a trial: its run, whether that was written to its end, and its tag `pareto`."""
+    """What the store has of a trial: its run, whether that was written to its end, and what it holds.
+
+    points:  values of metrics by (name, step), while the run is not ended.
+    """
 
     run_id: str
     ended: bool
-    front: bool
+    tags: dict[str, str]
+    params: bool = False
+    points: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    def new(self, metrics: Sequence[Metric]) -> list[Metric]:
+        """Those that the run does not have: a trial that is trained anew writes no point twice."""
+        return [m for m in metrics if not same_value(self.points.get((m.key, m.step), math.inf), m.value)]
 
 
 class MlflowRecorder:
@@ -46,6 +64,8 @@ class MlflowRecorder:
         self._waiting: deque[tuple[Trial, float]] = deque()
         self._front: Collection[int] = ()
         self._down = False
+        self._unsaid: list[Metric] = []
+        self._said = self._pause = 0.0
         self._children = self._read()
 
     @classmethod
@@ -98,6 +118,24 @@ class MlflowRecorder:
         ended = {number for number, child in self._children.items() if child.ended}
         return [trial for trial in trials if trial.status is not Status.RUNNING and trial.number not in ended]
 
+    def begin(self, trial: Trial) -> None:
+        """A trial is about to be trained: its run is there, running. One that was broken off is gone on with."""
+        self._unsaid = []
+        self._said, self._pause = time.monotonic(), 0.0
+        if not self._down:  # else it waits for the first that the trial has to say
+            self._try(lambda: self._child(trial))
+
+    def epoch(self, trial: Trial, epoch: int, scores: Scores) -> None:
+        """Scores after an epoch; those of short epochs are written together. Never raises because of MLflow."""
+        self._unsaid += self._runs.epoch_metrics(epoch, scores)
+        self._say(trial, EPOCH_SECONDS)
+
+    def pulse(self, trial: Trial, pulse: Pulse) -> None:
+        """How far a trial is amid a long epoch. Never raises because of MLflow."""
+        if self._may_speak(PULSE_SECONDS):
+            self._unsaid += self._runs.pulse_metrics(pulse)
+            self._say(trial, PULSE_SECONDS)
+
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None:
         """A finished trial, the numbers of the trials that are on the front with it, and the front's hypervolume.
 
@@ -120,6 +158,45 @@ class MlflowRecorder:
     def link(self, base_url: str) -> str:
         """Where a browser finds the study's saved view on the MLflow server at `base_url`."""
         return link(self._experiment, self.run_id, base_url)
+
+    def _may_speak(self, seconds: float) -> bool:
+        return time.monotonic() - self._said >= (DOWN_SECONDS if self._down else max(seconds, self._pause))
+
+    def _say(self, trial: Trial, seconds: float) -> None:
+        """Writes what a running trial has to say, where so many seconds have passed since the last time."""
+        if not self._may_speak(seconds):
+            return
+        begin = time.monotonic()
+        self._try(lambda: self._write_live(trial))
+        self._said = time.monotonic()
+        self._pause = min((self._said - begin) / SHARE, LONGEST_SECONDS)
+
+    def _write_live(self, trial: Trial) -> None:
+        child = self._child(trial)
+        self._log(child, trial, self._unsaid)
+        self._unsaid = []
+
+    def _child(self, trial: Trial) -> _Child:
+        """The trial's run: that which it has, or a new one."""
+        child = self._children.get(trial.number)
+        if child is None:
+            start, _ = times(trial)
+            tags = self._runs.tags(trial, on_front=trial.number in self._front)
+            run = self._client.create_run(self._experiment.experiment_id, start_time=start or None, tags=tags)
+            child = self._children[trial.number] = _Child(run.info.run_id, False, tags)
+        return child
+
+    def _log(
+        self, child: _Child, trial: Trial, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Adds what the run does not have yet."""
+        new = child.new(metrics)
+        changed = {name: value for name, value in (tags or {}).items() if child.tags.get(name) != value}
+        params = [] if child.params else self._runs.params(trial)
+        self._client.log_batch(child.run_id, new, params, run_tags(changed))
+        child.points |= {(metric.key, metric.step): metric.value for metric in new}
+        child.tags |= changed
+        child.params = True
 
     def _try(self, step: Callable[[], object]) -> None:
         """Takes a step that may wait: where MLflow is down, says so once and goes on."""
@@ -148,13 +225,21 @@ class MlflowRecorder:
                 page_token=token,
             )
             for run in page:
-                number, tags = int(run.data.tags[TRIAL]), run.data.tags
-                child = _Child(run.info.run_id, run.info.status != "RUNNING", tags.get(PARETO) == "true")
-                if number not in children or child.ended:
-                    children[number] = child
+                number, ended = int(run.data.tags[TRIAL]), run.info.status != "RUNNING"
+                if number not in children or ended:
+                    children[number] = _Child(
+                        run.info.run_id, ended, dict(run.data.tags), ended or bool(run.data.params), self._points(run)
+                    )
             token = page.token
             if not token:
                 return children
+
+    def _points(self, run: Run) -> dict[tuple[str, int], float]:
+        """What a run holds that was not written to its end."""
+        if run.info.status != "RUNNING":
+            return {}
+        histories = [self._client.get_metric_history(run.info.run_id, name) for name in run.data.metrics]
+        return {(point.key, point.step): point.value for history in histories for point in history}
 
     def _catch_up(self) -> None:
         while self._waiting:
@@ -162,9 +247,9 @@ class MlflowRecorder:
             self._waiting.popleft()
         for number, child in self._children.items():
             on_front = number in self._front
-            if child.front != on_front:
+            if (child.tags.get(PARETO) == "true") != on_front:
                 self._client.log_batch(child.run_id, tags=run_tags(front_tags(on_front)))
-                child.front = on_front
+                child.tags |= front_tags(on_front)
 
     def _write(self, trial: Trial, hypervolume: float) -> None:
         """A child run, ended last: one that was broken off is known by running still, and is written over."""
@@ -172,15 +257,13 @@ class MlflowRecorder:
         if child and child.ended:
             return
         start, end = times(trial)
-        if child is None:
-            on_front = trial.number in self._front
-            tags = self._runs.tags(trial, on_front=on_front)
-            run = self._client.create_run(self._experiment.experiment_id, start_time=start or None, tags=tags)
-            child = self._children[trial.number] = _Child(run.info.run_id, False, on_front)
-        self._client.log_batch(child.run_id, self._runs.metrics(trial), self._runs.params(trial))
+        child = self._child(trial)
+        tags = self._runs.tags(trial, on_front=trial.number in self._front)
+        self._log(child, trial, self._runs.metrics(trial), tags)
         self._client.log_batch(self.run_id, [Metric("hypervolume", hypervolume, end, trial.number)])
         self._client.set_terminated(child.run_id, ENDS[trial.status], (end if start else None))
         child.ended = True
+        child.points.clear()
 
     def _upload(self, files: Mapping[str, bytes]) -> None:
         with tempfile.TemporaryDirectory() as folder:

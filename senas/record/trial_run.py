@@ -2,12 +2,15 @@
 
 import math
 import textwrap
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow.entities import Metric, Param
 
 from senas.core.config import spoken_block
+from senas.core.objective import COSTS, Scores
+from senas.core.ports import Pulse
 from senas.core.site import Site
 from senas.core.trial import Status, Trial
 from senas.record.limits import TAG_LENGTH, cut, key, run_params
@@ -16,6 +19,7 @@ from senas.record.study_run import ROLE, STUDY
 TRIAL, PARENT, PARETO = "senas.trial", "mlflow.parentRunId", "pareto"
 NAME_LENGTH = 80
 ENDS = {Status.COMPLETE: "FINISHED", Status.PRUNED: "KILLED", Status.FAILED: "FAILED", Status.RUNNING: "RUNNING"}
+RUNNING_LOSS, EPOCHS_DONE = "running_train_loss", "epochs_done"
 FRONT_COLOR, OTHER_COLOR = "#D1242F", "#A8B4C0"
 
 
@@ -80,15 +84,32 @@ class TrialRuns:
         last = {**dict(zip(self.objective, trial.values, strict=False)), **last}
         values |= {(name, epochs if name in in_curve else 0): value for name, value in last.items()}
         return [
-            # An infinity would be stored as the largest number there is, and flatten every chart.
-            Metric(
-                key(name),
-                float(value) if math.isfinite(value) else math.nan,
-                start + (end - start) * epoch // epochs if epochs else end,
-                epoch,
-            )
+            _metric(name, value, start + (end - start) * epoch // epochs if epochs else end, epoch)
             for (name, epoch), value in values.items()
         ]
+
+    def epoch_metrics(self, epoch: int, scores: Scores) -> list[Metric]:
+        """The point of the curve that an epoch of a running trial adds, now."""
+        now = round(time.time() * 1000)
+        return [_metric(name, value, now, epoch) for name, value in scores.items() if name not in COSTS]
+
+    def pulse_metrics(self, pulse: Pulse) -> list[Metric]:
+        """How far a running trial is, and its training loss so far, by step of the optimizer."""
+        now = round(time.time() * 1000)
+        values = {EPOCHS_DONE: pulse.epochs}
+        if "train_loss" in pulse.scores:
+            values[RUNNING_LOSS] = pulse.scores["train_loss"]
+        return [_metric(name, value, now, pulse.steps) for name, value in values.items()]
+
+
+def _metric(name: str, value: float, milliseconds: int, step: int) -> Metric:
+    # An infinity would be stored as the largest number there is, and flatten every chart.
+    return Metric(key(name), float(value) if math.isfinite(value) else math.nan, milliseconds, step)
+
+
+def same_value(one: float, other: float) -> bool:
+    """Whether two values of a metric are one: NaN equals itself."""
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def times(trial: Trial) -> tuple[int, int]:

@@ -48,7 +48,7 @@ class SearchProgress:
         self.found = _found(standing)
         self._draw(0.0)
 
-    def epoch(self, trial: Trial, epoch: int, epochs: int) -> None:
+    def epoch(self, trial: Trial, epoch: float, epochs: int) -> None:
         self._draw(epoch / epochs)
 
     def _draw(self, share: float) -> None:

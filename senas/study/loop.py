@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from senas.core.objective import Objective, Scores
-from senas.core.ports import Evaluator, Proposer, Recorder
+from senas.core.ports import Evaluator, Proposer, Pulse, Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Job, Result, Status, Trial
 from senas.errors import EvaluationError
@@ -31,8 +31,8 @@ class Listener(Protocol):
     def started(self, trial: Trial, standing: Standing) -> None:
         """A trial is about to be trained."""
 
-    def epoch(self, trial: Trial, epoch: int, epochs: int) -> None:
-        """A running trial finished an epoch."""
+    def epoch(self, trial: Trial, epoch: float, epochs: int) -> None:
+        """A running trial has done so many of its epochs; a fraction is an epoch that is being trained."""
 
     def finished(self, trial: Trial, standing: Standing) -> None:
         """A trial ended; `standing` has it."""
@@ -80,7 +80,7 @@ class Search:
             with interrupt.shield():
                 trial = self._propose()
             earlier = self._earlier(trial)
-            finished = self._train(trial) if earlier is None else _answered(trial, earlier)
+            finished = self._train(trial, interrupt) if earlier is None else _answered(trial, earlier)
             with interrupt.shield():
                 self._remember(finished)
             self._stop_when_hopeless()
@@ -95,16 +95,26 @@ class Search:
         key = (trial.config, trial.seed)
         return next((t for t in self.trials if t.repeats is None and (t.config, t.seed) == key), None)
 
-    def _train(self, trial: Trial) -> Trial:
+    def _train(self, trial: Trial, interrupt: Interrupt) -> Trial:
         self.listener.started(trial, self.plan.standing(self.trials))
+        with interrupt.shield():
+            self.recorder.begin(trial)
         plan, weights = self.plan, self._weights_of(trial.number)
         job = Job(trial.config, trial.seed, plan.epochs, weights, self._checkpoint_of(trial.number), plan.test)
 
         def report(job: Job, epoch: int, scores: Scores) -> bool:
             self.listener.epoch(trial, epoch, job.epochs)
-            return self.proposer.report(trial, epoch, scores)
+            stop = self.proposer.report(trial, epoch, scores)
+            with interrupt.shield():
+                self.recorder.epoch(trial, epoch, scores)
+            return stop
 
-        (result,) = self.evaluator.evaluate([job], report)
+        def listen(job: Job, pulse: Pulse) -> None:
+            self.listener.epoch(trial, pulse.epochs, job.epochs)
+            with interrupt.shield():
+                self.recorder.pulse(trial, pulse)
+
+        (result,) = self.evaluator.evaluate([job], report, listen)
         return _ended(trial, result, self.plan.objective)
 
     def _remember(self, trial: Trial) -> None:

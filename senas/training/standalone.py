@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.warnings import PossibleUserWarning  # type: ig
 from safetensors.torch import save
 from torch import nn
 
-from senas.core.ports import Report
+from senas.core.ports import Listen, Pulse, Report
 from senas.core.trial import Failure, Job, Result, Status
 from senas.errors import ConfigError
 from senas.model.cost import macs, params
@@ -26,6 +26,9 @@ from senas.model.sites import Traced
 from senas.model.surgery import insert
 from senas.training.data import ImageData, seed_of
 from senas.training.task import Classification, Recipe
+
+PULSE_SECONDS = 5.0
+"""Between two pulses amid an epoch. Each reads the loss, for which the device has to finish its work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +77,9 @@ class Standalone:
                 f"{str(error).splitlines()[0]}; trainer=default runs anywhere"
             ) from error
 
-    def evaluate(self, jobs: Sequence[Job], report: Report) -> Iterator[Result]:
+    def evaluate(self, jobs: Sequence[Job], report: Report, listen: Listen | None = None) -> Iterator[Result]:
         for job in jobs:
-            yield self._train(job, report)
+            yield self._train(job, report, listen)
 
     def network(self, job: Job) -> nn.Module:
         """The job's network as training starts with it."""
@@ -94,10 +97,14 @@ class Standalone:
             "macs": self.backbone_macs + job.config.macs(sites),
         }
 
-    def _train(self, job: Job, report: Report) -> Result:
+    def _train(self, job: Job, report: Report, listen: Listen | None) -> Result:
         start = time.monotonic()
         costs = self.costs(job)
-        watch = _Watch(job.seed, lambda epoch, scores: report(job, epoch, {**scores, **costs}))
+        watch = _Watch(
+            job.seed,
+            lambda epoch, scores: report(job, epoch, {**scores, **costs}),
+            (lambda pulse: listen(job, pulse)) if listen else None,
+        )
         tested: Mapping[str, float] = {}
         failure, reason = None, ""
         try:
@@ -157,12 +164,47 @@ def threads_for(macs_a_batch: int) -> int:
 
 
 class _Watch(pl.Callback):
-    """Keeps the scores of each epoch, passes them on, and stops training when told to or when the loss is lost."""
+    """Keeps the scores of each epoch, passes them on, and stops training when told to or when the loss is lost.
 
-    def __init__(self, seed: int, report: Callable[[int, Mapping[str, float]], bool]) -> None:
-        self.seed, self.report = seed, report
+    Amid a long epoch it passes on, every few seconds, how far the epoch is and its training loss so far.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        report: Callable[[int, Mapping[str, float]], bool],
+        listen: Callable[[Pulse], None] | None = None,
+    ) -> None:
+        self.seed, self.report, self.listen = seed, report, listen
         self.curve: list[dict[str, float]] = []
         self.stopped = self.diverged = False
+        self.spoken = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        self._speak(trainer, pl_module, batch_idx + 1)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._speak(trainer, pl_module, trainer.num_training_batches + batch_idx + 1)
+
+    def _speak(self, trainer: pl.Trainer, task: pl.LightningModule, batches: float) -> None:
+        """A pulse after so many batches of the epoch, training and validation, where the last one is long ago."""
+        if self.listen is None or time.monotonic() - self.spoken < PULSE_SECONDS:
+            return
+        whole = trainer.num_training_batches + sum(trainer.num_val_batches)
+        loss = task.running_loss()  # type: ignore[operator]
+        scores = {"train_loss": loss} if _finite(loss) else {}
+        self.listen(Pulse(len(self.curve) + min(batches / whole, 1.0), trainer.global_step, scores))
+        self.spoken = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         return {"curve": self.curve}
@@ -186,6 +228,7 @@ class _Watch(pl.Callback):
             self.curve.append(scores)
             last = len(self.curve) == trainer.max_epochs
             self.stopped = self.report(len(self.curve), scores) and not last
+            self.spoken = time.monotonic()
         trainer.should_stop = trainer.should_stop or self.stopped or self.diverged
 
 

@@ -89,6 +89,10 @@ class Classification(pl.LightningModule):
             "val_error": 1 - val_accuracy,
         }
 
+    def running_loss(self) -> float:
+        """Mean training loss over the part of the epoch that is done. Waits for the device."""
+        return self._train.mean()
+
     def configure_optimizers(self) -> Any:
         recipe, steps = self.recipe, int(self.trainer.estimated_stepping_batches)
         optimizer = OPTIMIZERS[recipe.optimizer](self.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
@@ -125,6 +129,10 @@ class _Sums:
         self.loss = self.loss + (loss.float() if loss.device.type == "mps" else loss.double())
         self.correct = self.correct + (0.0 if correct is None else correct)
         self.images += images
+
+    def mean(self) -> float:
+        """Of the losses so far."""
+        return float(self.loss) / self.images
 
     def means(self) -> tuple[float, float]:
         loss, correct = float(self.loss) / self.images, float(self.correct) / self.images

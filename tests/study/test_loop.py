@@ -9,6 +9,7 @@ import pytest
 
 from senas.core.config import SEConfig
 from senas.core.objective import Pareto
+from senas.core.ports import Pulse
 from senas.core.standing import Standing
 from senas.core.trial import Failure, Result, Status
 from senas.errors import EvaluationError
@@ -31,10 +32,11 @@ class PlantedEvaluator:
         self.planted, self.fails, self.interrupt = planted, list(fails), interrupt
         self.jobs = []
 
-    def evaluate(self, jobs, report):
+    def evaluate(self, jobs, report, listen):
         for job in jobs:
             self.jobs.append(job)
             failure = self.fails.pop(0) if self.fails else None
+            listen(job, Pulse(0.5, 10, {"train_loss": 2.0}))
             yield self.failed(job, *failure) if failure else self.trained(job, report)
 
     def failed(self, job, failure, reason):
@@ -57,10 +59,21 @@ class PlantedEvaluator:
 
 
 class Log:
-    """Recorder and listener at once: what was called, in order."""
+    """A recorder, with a listener beside it: what was called of both, in order."""
 
     def __init__(self):
-        self.calls, self.recorded = [], []
+        self.calls, self.recorded, self.scores = [], [], []
+        self.listener = LogListener(self.calls)
+
+    def begin(self, trial):
+        self.calls.append(("begin", trial.number))
+
+    def epoch(self, trial, epoch, scores):
+        self.calls.append((f"record epoch {epoch}", trial.number))
+        self.scores.append((trial.number, epoch, scores))
+
+    def pulse(self, trial, pulse):
+        self.calls.append((f"record {pulse.epochs} epochs, step {pulse.steps}", trial.number))
 
     def record(self, trial, front, hypervolume):
         self.calls.append(("record", trial.number))
@@ -68,6 +81,11 @@ class Log:
 
     def conclude(self, **_):
         self.calls.append(("conclude", None))
+
+
+class LogListener:
+    def __init__(self, calls):
+        self.calls = calls
 
     def started(self, trial, standing):
         self.calls.append(("started", trial.number))
@@ -107,7 +125,7 @@ def search(open_study, journal, space, planted, log, tmp_path):
             proposer=proposer,
             evaluator=evaluator or PlantedEvaluator(planted, fails, interrupt),
             recorder=log,
-            listener=log,
+            listener=log.listener,
         )
 
     return make
@@ -308,12 +326,44 @@ def test_the_proposer_is_told_before_the_recorder_and_the_listener(search, run, 
     run(one)
     assert [what for what, _ in log.calls] == [
         "started",
+        "begin",
+        "epoch 0.5 of 2",
+        "record 0.5 epochs, step 10",
         "epoch 1 of 2",
+        "record epoch 1",
         "epoch 2 of 2",
+        "record epoch 2",
         "told",
         "record",
         "finished",
     ]
+
+
+def test_the_recorder_hears_each_epochs_scores(search, run, log, planted):
+    one = search(1)
+    run(one)
+    loss = planted(one.trials[0].config)["val_loss"]
+    assert [(epoch, scores["val_loss"]) for _, epoch, scores in log.scores] == [(1, loss + 1), (2, loss)]
+
+
+def test_a_repeat_is_not_begun(search, run, repeating, log):
+    repeating()
+    run(search(2, sampler="random"))
+    assert [number for what, number in log.calls if what == "begin"] == [0, 6]
+
+
+def test_an_interrupt_while_the_recorder_writes_takes_effect_after_it(search, run, log, monkeypatch):
+    written = []
+
+    def begin(trial):
+        os.kill(os.getpid(), signal.SIGINT)
+        written.append(trial.number)
+
+    monkeypatch.setattr(log, "begin", begin)
+    one = search(2)
+    with pytest.raises(KeyboardInterrupt):
+        run(one)
+    assert (written, one.evaluator.jobs) == ([0], [])
 
 
 def test_a_recorder_that_raises_loses_no_trial(search, run, log, monkeypatch):

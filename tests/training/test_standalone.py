@@ -373,3 +373,30 @@ def test_a_job_on_cuda_gives_finite_scores_and_weights_for_any_machine(evaluator
     assert result.status is Status.COMPLETE
     assert all(value - value == 0 for value in result.scores.values())
     trainer.network(job).load_state_dict(load_file(job.weights))
+
+
+# Amid an epoch
+
+
+def test_a_long_epoch_tells_how_far_it_is_and_its_training_loss_so_far(evaluator, go_on, monkeypatch):
+    monkeypatch.setattr("senas.training.standalone.PULSE_SECONDS", 0.0)
+    told = []
+    (result,) = evaluator().evaluate([Job(NONE, 0, 2)], go_on, lambda job, pulse: told.append(pulse))
+    batches = 5 + 1  # 160 training images in batches of 32, 40 validation images in one
+    assert [pulse.epochs for pulse in told] == pytest.approx([n / batches for n in range(1, 13)])
+    assert [pulse.steps for pulse in told] == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 10]
+    assert told[5].scores["train_loss"] == pytest.approx(result.curve[0]["train_loss"])
+    assert told[0].scores["train_loss"] != pytest.approx(told[5].scores["train_loss"])
+
+
+def test_short_epochs_are_told_of_at_their_ends_only(evaluator, go_on):
+    told = []
+    list(evaluator().evaluate([Job(NONE, 0, 2)], go_on, lambda job, pulse: told.append(pulse)))
+    assert told == []
+
+
+def test_being_listened_to_changes_no_score(evaluator, go_on, se, monkeypatch):
+    (alone,) = evaluator().evaluate([Job(se, 0, 2)], go_on)
+    monkeypatch.setattr("senas.training.standalone.PULSE_SECONDS", 0.0)
+    (heard,) = evaluator().evaluate([Job(se, 0, 2)], go_on, lambda job, pulse: None)
+    assert heard.curve == alone.curve
