@@ -27,7 +27,7 @@ from senas.core.trial import Trial
 from senas.errors import ConfigError
 from senas.model.backbones import build, input_channels
 from senas.model.sites import Traced, trace
-from senas.training.data import ImageData
+from senas.training.data import Images
 from senas.training.datasets import DATASETS
 from senas.training.standalone import Device, Standalone
 from senas.training.task import Recipe
@@ -44,7 +44,7 @@ class Setup:
     config: SearchConfig
     folder: StudyFolder
     fingerprint: Mapping[str, object]
-    data: ImageData
+    data: Images
     traced: Traced
     space: SearchSpace
     objective: Objective
@@ -141,7 +141,7 @@ def set_up_again(root: str, name: str) -> Setup:
 
 def backbone_on_data(
     backbone: BackboneConfig, data: Mapping[str, Any], batch_size: int = BATCH_FOR_LOOKING
-) -> tuple[ImageData, Callable[[], Any], Traced]:
+) -> tuple[Images, Callable[[], Any], Traced]:
     """The data, a function that builds the backbone for them with fresh weights, and the backbone traced."""
     images = _data(data, batch_size)
     images.repeat_channels(input_channels(backbone.name, images.shape[0]))
@@ -213,7 +213,7 @@ def flatten(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _data(config: Mapping[str, Any], batch_size: int) -> ImageData:
+def _data(config: Mapping[str, Any], batch_size: int) -> Images:
     name = config.get("name")
     if name not in DATASETS:
         raise ConfigError(f'data.name: there is no "{name}"; there are {", ".join(DATASETS)}')

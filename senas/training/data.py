@@ -1,12 +1,11 @@
-"""Image classification data, in memory: what every dataset becomes.
+"""What every dataset becomes: labelled images in three parts, most of them in memory.
 
 Which images are in which part depends on the split seed alone, the order of the batches on (seed, epoch) alone.
 """
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +29,10 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def at(self, indices: npt.NDArray[np.intp]) -> "Part":
+        """The images at these places."""
+        return Part(self.images[indices], self.labels[indices])
+
     def take(self, count: int | None, key: str) -> "Part":
         """The first `count`. Raises DataError, naming the key, where there are fewer."""
         if count is not None and not 1 <= count <= len(self):
@@ -45,22 +48,83 @@ class Counts(NamedTuple):
     test: int
 
 
-class ImageData(pl.LightningDataModule):
-    """Three parts of one dataset, normalised by the mean and standard deviation of the training part.
+class Images(pl.LightningDataModule):
+    """Labelled images in three parts: what senas needs of data. The test part is never handed to a search.
 
-    classes:   names of the classes, in the order of the labels.
-    shape:     (C, H, W) of an image. Grey images are repeated where the backbone wants 3 channels.
-    The test part is never handed to a search.
+    classes:     names of the classes, in the order of the labels.
+    mean, std:   (C,), of pixels in [0, 1]: the loaders yield (pixel - mean) / std.
+    batch_size:  images in a training batch.
+    seed:        of the training batches, whose order depends on (seed, epoch) alone. Set before each training.
+    contents:    digest of the images, where the configuration does not say what they are; "" where it does.
+    remarks:     what people should know about the data, a line each.
     """
 
-    def __init__(self, train: Part, val: Part, test: Part, *, classes: tuple[str, ...], batch_size: int) -> None:
+    classes: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
+    batch_size: int
+    seed: int = 0
+    contents: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        raise NotImplementedError
+
+    @property
+    def counts(self) -> Counts:
+        """Images in each part."""
+        raise NotImplementedError
+
+    def train_dataloader(self) -> Iterable[Any]:
+        raise NotImplementedError
+
+    def val_dataloader(self) -> Iterable[Any]:
+        raise NotImplementedError
+
+    def test_dataloader(self) -> Iterable[Any]:
+        """Raises DataError where there are no test images."""
+        raise NotImplementedError
+
+    def repeat_channels(self, channels: int) -> None:
+        """Make grey images have `channels` equal channels. Raises DataError for images that are not grey."""
+        if self.shape[0] == channels:
+            return
+        if self.shape[0] != 1:
+            raise DataError(f"the backbone takes {channels} channels, and the images have {self.shape[0]}")
+        self._repeat(channels)
+        self.mean, self.std = self.mean.repeat(channels), self.std.repeat(channels)
+
+    def _repeat(self, channels: int) -> None:
+        """As `repeat_channels`, for images that are grey."""
+        raise NotImplementedError
+
+
+class ImageData(Images):
+    """Images in memory, normalised by the mean and standard deviation of the training part.
+
+    Takes images in [0, 1].
+    """
+
+    def __init__(
+        self,
+        train: Part,
+        val: Part,
+        test: Part,
+        *,
+        classes: tuple[str, ...],
+        batch_size: int,
+        contents: str = "",
+        remarks: tuple[str, ...] = (),
+    ) -> None:
         super().__init__()
         if not 1 <= batch_size <= len(train):
             raise DataError(
                 f"trainer.batch_size must be between 1 and {len(train)}, the training images there are, "
                 f"got {batch_size}"
             )
-        self.classes, self.batch_size, self.seed = classes, batch_size, 0
+        self.classes, self.batch_size, self.contents, self.remarks = classes, batch_size, contents, remarks
         self.mean = train.images.mean((0, 2, 3))
         self.std = train.images.std((0, 2, 3)).clamp_min(1e-6)
         self.train, self.val, self.test = (self._normalised(part) for part in (train, val, test))
@@ -74,17 +138,6 @@ class ImageData(pl.LightningDataModule):
     def counts(self) -> Counts:
         return Counts(len(self.train), len(self.val), len(self.test))
 
-    def repeat_channels(self, channels: int) -> None:
-        """Make grey images have `channels` equal channels. Raises DataError for images that are not grey."""
-        if self.shape[0] == channels:
-            return
-        if self.shape[0] != 1:
-            raise DataError(f"the backbone takes {channels} channels, and the images have {self.shape[0]}")
-        self.train, self.val, self.test = (
-            Part(part.images.repeat(1, channels, 1, 1), part.labels) for part in (self.train, self.val, self.test)
-        )
-        self.mean, self.std = self.mean.repeat(channels), self.std.repeat(channels)
-
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return _loader(self.train, ShuffledBatches(len(self.train), self.batch_size, self.seed))
 
@@ -94,8 +147,13 @@ class ImageData(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return _loader(self.test, OrderedBatches(len(self.test), VALIDATION_BATCH))
 
+    def _repeat(self, channels: int) -> None:
+        self.train, self.val, self.test = (
+            Part(part.images.repeat(1, channels, 1, 1), part.labels) for part in (self.train, self.val, self.test)
+        )
+
     def _normalised(self, part: Part) -> Part:
-        return Part((part.images - self.mean[:, None, None]) / self.std[:, None, None], part.labels)
+        return Part((part.images - self.mean[:, None, None]).div_(self.std[:, None, None]), part.labels)
 
 
 def seed_of(seed: int, epoch: int) -> int:
@@ -136,32 +194,6 @@ class OrderedBatches(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         yield from torch.split(torch.arange(self.images), self.batch_size)
-
-
-def stratified(part: Part, sizes: tuple[float, ...], seed: int) -> list[Part]:
-    """Split into len(sizes) + 1 parts: those of the given shares, then the rest; each with every class in proportion.
-
-    Raises DataError for shares that leave a part, or the rest, without images.
-    """
-    if any(not 0 < size < 1 for size in sizes) or sum(sizes) >= 1:
-        raise DataError(f"data.val and data.test must be shares above 0 that leave some images, got {list(sizes)}")
-    labels = part.labels.numpy()
-    rank = _rank_within_class(labels, np.random.default_rng(seed))
-    edges = np.cumsum((0.0, *sizes, 1.0))
-    edges[-1] = np.inf
-    picks = [np.flatnonzero((rank >= low) & (rank < high)) for low, high in itertools.pairwise(edges)]
-    if empty := [i for i, pick in enumerate(picks) if not len(pick)]:
-        raise DataError(f"part {empty[0] + 1} of the data would be empty; there are only {len(part)} images")
-    return [Part(part.images[pick], part.labels[pick]) for pick in picks]
-
-
-def _rank_within_class(labels: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """For each image its random rank among those of its class, in [0, 1)."""
-    rank = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        rank[rng.permutation(members)] = (np.arange(len(members)) + 0.5) / len(members)
-    return rank
 
 
 def _loader(part: Part, batches: Sampler[Tensor]) -> DataLoader[tuple[Tensor, ...]]:

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import torch
 
 from senas.errors import DataError
-from senas.training.data import ImageData, Part, stratified
+from senas.training.data import ImageData, Images, Part
+from senas.training.published import Bytes, found, published
+from senas.training.split import by_share
 
 FASHION_CLASSES = (
     "T-shirt",
@@ -30,7 +32,8 @@ DIGITS = tuple("0123456789")
 
 def digits(*, val: float, test: float, split_seed: int, batch_size: int) -> ImageData:
     """scikit-learn's digits: 1,797 grey images of 8 x 8, from the UCI repository (Alpaydin and Kaynak, 1998)."""
-    in_val, in_test, rest = stratified(_digits(), (val, test), split_seed)
+    known = _digits()
+    in_val, in_test, rest = (known.at(pick) for pick in by_share(known.labels.numpy(), (val, test), split_seed))
     return ImageData(rest, in_val, in_test, classes=DIGITS, batch_size=batch_size)
 
 
@@ -43,7 +46,8 @@ def cued_digits(*, train: int, val: int, test: int, split_seed: int, batch_size:
     """
     if min(train, val, test) < 1:
         raise DataError(f"data.train, data.val and data.test must be at least 1, got {train}, {val}, {test}")
-    sources = stratified(_digits(), (1 / 3, 1 / 3), split_seed)
+    known = _digits()
+    sources = [known.at(pick) for pick in by_share(known.labels.numpy(), (1 / 3, 1 / 3), split_seed)]
     parts = [
         _composites(source, count, np.random.default_rng((split_seed, i)))
         for i, (source, count) in enumerate(zip(sources, (train, val, test), strict=True))
@@ -60,16 +64,18 @@ def fashion_mnist(
     package dataset-fashion-mnist. `val` images are split off the 60,000; `train` limits what is left.
     """
     folder = _fashion_folder(root, download)
-    known, test = _fashion_part(folder, "train"), _fashion_part(folder, "t10k")
-    if not 1 <= val < len(known):
-        raise DataError(f"data.val must be between 1 and {len(known) - 1}, the images there are, got {val}")
-    in_val, rest = stratified(known, (val / len(known),), split_seed)
-    order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(split_seed))
-    rest = Part(rest.images[order], rest.labels[order]).take(train, "data.train")
-    return ImageData(rest, in_val, test, classes=FASHION_CLASSES, batch_size=batch_size)
+    return published(
+        _fashion_part(folder, "train"),
+        _fashion_part(folder, "t10k"),
+        train=train,
+        val=val,
+        split_seed=split_seed,
+        classes=FASHION_CLASSES,
+        batch_size=batch_size,
+    )
 
 
-DATASETS: dict[str, Callable[..., ImageData]] = {
+DATASETS: dict[str, Callable[..., Images]] = {
     "digits": digits,
     "cued_digits": cued_digits,
     "fashion_mnist": fashion_mnist,
@@ -96,9 +102,8 @@ def _composites(source: Part, count: int, rng: np.random.Generator) -> Part:
 
 def _fashion_folder(root: str, download: bool) -> Path:
     places = [Path(place.format(root=root)) for place in FASHION_PLACES]
-    for place in places:
-        if any(place.glob("train-images-idx3-ubyte*")):
-            return place
+    if place := found(places, "train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"):
+        return place
     if not download:
         raise DataError(
             f"data.root: no Fashion-MNIST in {', '.join(map(str, places))}; name its folder, install Debian's package "
@@ -113,14 +118,14 @@ def _fashion_folder(root: str, download: bool) -> Path:
     return places[1]
 
 
-def _fashion_part(folder: Path, which: str) -> Part:
+def _fashion_part(folder: Path, which: str) -> Bytes:
     images, labels = _idx(folder, f"{which}-images-idx3-ubyte"), _idx(folder, f"{which}-labels-idx1-ubyte")
     if images.ndim != 3 or labels.shape != images.shape[:1] or not (labels < len(FASHION_CLASSES)).all():
         raise DataError(
             f"data.root: the {which} files in {folder} do not belong together: images of shape {images.shape}, "
             f"labels of shape {labels.shape}"
         )
-    return Part(_images(images), _labels(labels))
+    return Bytes(images[:, None], labels.astype(np.int64))
 
 
 def _idx(folder: Path, name: str) -> npt.NDArray[np.uint8]:
@@ -139,11 +144,3 @@ def _idx(folder: Path, name: str) -> npt.NDArray[np.uint8]:
     if data.size != np.prod(shape):
         raise DataError(f"data.root: {plain} should hold {np.prod(shape)} bytes of data, it holds {data.size}")
     return data.reshape(shape)
-
-
-def _images(pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(pixels.astype(np.float32) / 255)[:, None]
-
-
-def _labels(labels: npt.NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(labels.astype(np.int64))

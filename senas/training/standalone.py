@@ -24,7 +24,7 @@ from senas.errors import ConfigError
 from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
-from senas.training.data import ImageData, seed_of
+from senas.training.data import Images, seed_of
 from senas.training.task import Classification, Recipe
 
 PULSE_SECONDS = 5.0
@@ -52,7 +52,7 @@ class Standalone:
     """
 
     def __init__(
-        self, build: Callable[[], nn.Module], traced: Traced, data: ImageData, recipe: Recipe, device: Device
+        self, build: Callable[[], nn.Module], traced: Traced, data: Images, recipe: Recipe, device: Device
     ) -> None:
         self.build, self.traced, self.data, self.recipe, self.device = build, traced, data, recipe, device
         backbone = build()

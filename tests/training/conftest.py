@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 from senas.core.block import SEBlock
 from senas.core.config import SEConfig
@@ -12,6 +13,8 @@ from senas.training.datasets import digits
 from senas.training.standalone import Device, Standalone
 from senas.training.task import Recipe
 
+settings.register_profile("senas", deadline=None, derandomize=True)
+settings.load_profile("senas")
 RECIPE = {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.01, "schedule": "one_cycle", "label_smoothing": 0.0}
 
 

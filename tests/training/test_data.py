@@ -1,17 +1,13 @@
 """Parts of a dataset and the order of its batches."""
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from senas.errors import DataError
-from senas.training.data import ImageData, OrderedBatches, Part, ShuffledBatches, stratified
-
-settings.register_profile("senas", deadline=None, derandomize=True)
-settings.load_profile("senas")
+from senas.training.data import ImageData, OrderedBatches, Part, ShuffledBatches
 
 
 def numbered(count, classes=3, channels=1):
@@ -30,51 +26,12 @@ def data(train=20, val=7, test=5, batch_size=4, channels=1):
     return ImageData(*parts, classes=("a", "b", "c"), batch_size=batch_size)
 
 
-# Splits
-
-shares = st.lists(st.floats(0.1, 0.4), min_size=1, max_size=2).filter(lambda sizes: sum(sizes) < 0.9)
+# Some of the images
 
 
-@given(st.integers(60, 200), shares, st.integers(0, 5))
-def test_every_image_is_in_exactly_one_part(count, sizes, seed):
-    parts = stratified(numbered(count), tuple(sizes), seed)
-    assert sorted(number for part in parts for number in numbers(part)) == list(range(count))
-
-
-@given(st.integers(60, 200), shares, st.integers(0, 5))
-def test_every_part_has_every_class_in_proportion(count, sizes, seed):
-    whole = numbered(count)
-    rest = 1 - sum(sizes)
-    for part, share in zip(stratified(whole, tuple(sizes), seed), [*sizes, rest], strict=True):
-        for label in range(3):
-            wanted = share * int((whole.labels == label).sum())
-            assert abs(int((part.labels == label).sum()) - wanted) <= 1
-
-
-def test_images_keep_their_labels():
-    for part in stratified(numbered(90), (0.2, 0.2), 0):
-        assert part.labels.tolist() == [number % 3 for number in numbers(part)]
-
-
-def test_a_split_depends_on_its_seed_alone():
-    def split(seed):
-        return [numbers(part) for part in stratified(numbered(90), (0.2, 0.2), seed)]
-
-    first = split(1)
-    torch.manual_seed(9)
-    assert split(1) == first
-    assert split(2) != first
-
-
-@pytest.mark.parametrize("sizes", [(0.0, 0.2), (0.5, 0.5), (0.9, 0.2), (-0.1,), (1.0,), (float("nan"),)])
-def test_shares_that_leave_nothing_are_refused(sizes):
-    with pytest.raises(DataError, match=r"\Adata\.val and data\.test must be shares above 0.*\Z"):
-        stratified(numbered(90), sizes, 0)
-
-
-def test_a_part_that_would_be_empty_is_refused():
-    with pytest.raises(DataError, match=r"\Apart 1 of the data would be empty; there are only 6 images\Z"):
-        stratified(numbered(6), (0.1,), 0)
+def test_images_keep_their_labels_where_they_are_taken_from():
+    part = numbered(9).at(np.array([7, 2, 5]))
+    assert (numbers(part), part.labels.tolist()) == ([7, 2, 5], [1, 2, 2])
 
 
 def test_taking_none_takes_all():
