@@ -191,6 +191,7 @@ def _greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Se
         f"{channels} x {height} x {width}; {config.backbone.name}: {setup.evaluator.backbone_params:,} parameters, "
         f"{len(setup.sites)} sites; {setup.space.size:,} configurations",
     ]
+    lines += data.remarks
     lines += [f"starting point {name} is not in the space, and left out" for name in outside]
     lines += [f"{done} of {config.study.trials} trials are there already"] if done else []
     terminal.say("\n".join(lines))

@@ -22,6 +22,8 @@ def main(config: SitesConfig) -> None:
         f"{config.backbone.name} on images of {channels} x {height} x {width}: {params(backbone):,} parameters, "
         f"{spoken(macs(backbone, data.shape))} MACs, {len(traced.sites)} sites"
     )
+    for remark in data.remarks:
+        terminal.say(remark)
     terminal.show(sites_table(traced.sites, rows))
     total = SEConfig.everywhere(traced.sites)
     terminal.say(

@@ -27,6 +27,8 @@ from senas.core.trial import Trial
 from senas.errors import ConfigError
 from senas.model.backbones import build, input_channels
 from senas.model.sites import Traced, trace
+from senas.report.console import Terminal
+from senas.report.reading import Reading
 from senas.training.data import Images
 from senas.training.datasets import DATASETS
 from senas.training.standalone import Device, Standalone
@@ -114,7 +116,7 @@ def set_up(config: SearchConfig) -> Setup:
         raise ConfigError(f'objective.pick must be one of {", ".join(PICKS)}, got "{config.objective.pick}"')
     data, traced, evaluator = bench(config.backbone, config.data, config.trainer)
     space = search_space(traced.sites, _axes(config))
-    fingerprint = fingerprint_of(config)
+    fingerprint = {**fingerprint_of(config), **({"data.contents": data.contents} if data.contents else {})}
     name = study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
     return Setup(
         config=config,
@@ -217,15 +219,18 @@ def _data(config: Mapping[str, Any], batch_size: int) -> Images:
     name = config.get("name")
     if name not in DATASETS:
         raise ConfigError(f'data.name: there is no "{name}"; there are {", ".join(DATASETS)}')
-    parameters = inspect.signature(DATASETS[name]).parameters.values()
-    schema = make_dataclass(f"{name}_data", [(p.name, p.annotation) for p in parameters if p.name != "batch_size"])
+    parameters = inspect.signature(DATASETS[name]).parameters
+    handed: dict[str, Any] = {"batch_size": batch_size, "told": Reading(Terminal())}
+    schema = make_dataclass(
+        f"{name}_data", [(p.name, p.annotation) for p in parameters.values() if p.name not in handed]
+    )
     given = {key: value for key, value in config.items() if key != "name"}
     try:
         options: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema), given))
     except OmegaConfBaseException as error:
         raise ConfigError(f"data.{error.full_key}: {str(error).splitlines()[0]}") from error
     _check_seed("data.split_seed", options.get("split_seed", 0))
-    return DATASETS[name](**options, batch_size=batch_size)
+    return DATASETS[name](**options, **{key: value for key, value in handed.items() if key in parameters})
 
 
 def _check_seed(key: str, seed: int) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from senas.errors import DataError
 from senas.training.data import ImageData, Images, Part
+from senas.training.image_folder import image_folder
 from senas.training.published import Bytes, found, published
 from senas.training.split import by_share
 
@@ -79,6 +80,7 @@ DATASETS: dict[str, Callable[..., Images]] = {
     "digits": digits,
     "cued_digits": cued_digits,
     "fashion_mnist": fashion_mnist,
+    "image_folder": image_folder,
 }
 
 

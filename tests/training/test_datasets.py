@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,5 +282,6 @@ def test_a_damaged_gzip_is_refused_in_one_line(tmp_path, damage):
         fashion(tmp_path)
 
 
-def test_every_dataset_has_a_name():
-    assert {"digits": digits, "cued_digits": cued_digits, "fashion_mnist": fashion_mnist} == DATASETS
+def test_every_dataset_has_its_file_in_the_configuration():
+    files = Path(__file__).parents[2] / "conf" / "data"
+    assert {path.stem for path in files.glob("*.yaml")} == set(DATASETS)
