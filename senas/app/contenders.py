@@ -17,7 +17,7 @@ from senas.core.trial import Trial
 from senas.errors import ConfigError
 from senas.exported.package import Exported, read
 from senas.model.sites import Traced
-from senas.training.data import ImageData
+from senas.training.data import Images
 from senas.training.standalone import Standalone
 
 BASELINES = ("none", "all16")
@@ -30,7 +30,7 @@ class Training:
     config: TrainConfig
     folder: StudyFolder
     fingerprint: Mapping[str, object]
-    data: ImageData
+    data: Images
     traced: Traced
     evaluator: Standalone
     contenders: Mapping[str, SEConfig]

@@ -155,7 +155,7 @@ def backbone_on_data(
 
 def bench(
     backbone: BackboneConfig, data: Mapping[str, Any], trainer: TrainerConfig
-) -> tuple[ImageData, Traced, Standalone]:
+) -> tuple[Images, Traced, Standalone]:
     """Data, the traced backbone, and what trains SE configurations of it on them."""
     if trainer.epochs < 1:
         raise ConfigError(f"trainer.epochs must be at least 1, got {trainer.epochs}")
