@@ -1,17 +1,25 @@
 """Which layers of a CNN should get Squeeze-and-Excitation blocks, how narrow, and where should each gate sit?
 
-senas.load(folder)                                  an exported network, with its weights
+senas.search(...)           launches a study, or resumes it: .front, .best(), .trials, .plot(), .export()
+senas.open_study(name)      one that was launched before
+senas.train(se, ...)        several seeds at full length, compared on the test part
+senas.export(study, to)     an SE configuration and its weights, in a folder
+senas.load(folder)          an exported network, with its weights
 senas.insert_se(module, "se.yaml", example_input)   an SE configuration on a network of yours
+senas.sites(...)            where in a backbone SE blocks can go
+senas.dashboard(...)        MLflow on the studies
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from senas import torchvision_beside_cpu_torch
 
 if TYPE_CHECKING:
+    from senas.app.notebook import dashboard, export, open_study, search, sites, train
     from senas.exported.network import insert_se, load
 
-__all__ = ["insert_se", "load"]
+__all__ = ["dashboard", "export", "insert_se", "load", "open_study", "search", "sites", "train"]
 
 torchvision_beside_cpu_torch.install()
 
@@ -19,7 +27,6 @@ torchvision_beside_cpu_torch.install()
 def __getattr__(name: str) -> Any:
     """Imports torch when it is first needed: `senas --help` has no use for it."""
     if name in __all__:
-        from senas.exported import network
-
-        return getattr(network, name)
+        home = "senas.exported.network" if name in ("insert_se", "load") else "senas.app.notebook"
+        return getattr(import_module(home), name)
     raise AttributeError(f"module 'senas' has no attribute '{name}'")

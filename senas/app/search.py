@@ -30,6 +30,11 @@ PACKAGES = ("senas", "torch", "torchvision", "pytorch-lightning", "optuna", "mlf
 
 def main(config: SearchConfig) -> None:
     """Runs the study to its total of trials, and shows where it stands then."""
+    launch(config)
+
+
+def launch(config: SearchConfig) -> Setup:
+    """`main`, and the study that it ran."""
     terminal = Terminal()
     setup = set_up(config)
     sampler, stop_early = sampler_factory(config), pruner(config)
@@ -82,6 +87,7 @@ def main(config: SearchConfig) -> None:
                 if stopped:
                     _say_stopped(terminal, setup, search.trials)
     _say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
+    return setup
 
 
 class _NoRecord:

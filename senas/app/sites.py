@@ -8,6 +8,26 @@ from senas.report.console import Terminal
 from senas.report.table import sites_table, spoken
 
 
+def found(config: SitesConfig) -> list[dict[str, object]]:
+    """One row a site: its placements, shape, and what a standard block at r = 16 costs there."""
+    _, _, traced = backbone_on_data(config.backbone, config.data)
+    rows = []
+    for site in traced.sites:
+        everywhere, place = SEConfig.everywhere([site]), site.output
+        rows.append(
+            {
+                "site": site.name,
+                "placements": ", ".join(site.places),
+                "channels": place.channels,
+                "height": place.height,
+                "width": place.width,
+                "params": everywhere.params(traced.sites),
+                "macs": everywhere.macs(traced.sites),
+            }
+        )
+    return rows
+
+
 def main(config: SitesConfig) -> None:
     """Prints the table of sites."""
     data, construct, traced = backbone_on_data(config.backbone, config.data)

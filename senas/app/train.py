@@ -34,8 +34,8 @@ def main(config: TrainConfig) -> None:
     run(config)
 
 
-def run(config: TrainConfig) -> Comparison:
-    """The comparison as it stands when everything is trained."""
+def run(config: TrainConfig) -> tuple[Training, Comparison]:
+    """`main`, and the comparison as it stands when everything is trained."""
     terminal = Terminal()
     training = training_of(config)
     training.evaluator.check()
@@ -82,7 +82,7 @@ def run(config: TrainConfig) -> Comparison:
         comparison = training.comparison(search.trials)
         _show(terminal, training, comparison)
         _export(terminal, training, comparison)
-    return comparison
+    return training, comparison
 
 
 def _recorder(training: Training, terminal: Terminal) -> Recorder:

@@ -79,6 +79,13 @@ def csv_text(comparison: Comparison, sites: tuple[Site, ...]) -> str:
 
 
 def comparison_png(comparison: Comparison, *, title: str) -> bytes:
+    """`comparison_figure` as a file."""
+    buffer = io.BytesIO()
+    comparison_figure(comparison, title=title).savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def comparison_figure(comparison: Comparison, *, title: str) -> Figure:
     """Test loss of every training with means and intervals, beside the differences of each pair with theirs."""
     names = [name for name in comparison.contenders if comparison.of(name)]
     pairs = [(pair, found) for pair in comparison.pairs() if (found := comparison.difference(*pair, "test_loss"))]
@@ -103,9 +110,7 @@ def comparison_png(comparison: Comparison, *, title: str) -> bytes:
         axes.grid(alpha=0.25, axis="x")
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=11)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure
 
 
 def _bar(axes: object, found: Interval | None, row: int, color: str) -> None:

@@ -15,6 +15,16 @@ GREY, BLUE, ORANGE, DARK = "#b0b7c3", "#1f6feb", "#d9480f", "#22272e"
 def front_png(
     *, title: str, measured: Sequence[Trial], front: Sequence[Trial], picked: Trial, sites: Sequence[Site]
 ) -> bytes:
+    """`front_figure` as a file."""
+    buffer = io.BytesIO()
+    figure = front_figure(title=title, measured=measured, front=front, picked=picked, sites=sites)
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def front_figure(
+    *, title: str, measured: Sequence[Trial], front: Sequence[Trial], picked: Trial, sites: Sequence[Site]
+) -> Figure:
     """SE parameters against validation loss: every measured trial, the front as a staircase, the pick named."""
     figure = Figure(figsize=(8, 5), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
@@ -38,9 +48,7 @@ def front_png(
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure
 
 
 def _xy(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:

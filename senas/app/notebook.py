@@ -1,0 +1,248 @@
+"""The commands as functions, for notebooks and scripts: each is one call, and gives something to go on with.
+
+Settings are given as on the command line (`"trainer.epochs=2"`), or as keywords: a text chooses a file of a group
+(`data="digits"`), a mapping sets keys (`trainer={"epochs": 2}`), and both together are
+`search("data=image_folder", data={"root": "photos"})`. Mistakes raise a `senas.errors.SenasError` of one line.
+"""
+
+import atexit
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from senas.app.calls import Config, called
+from senas.app.show import front_table
+from senas.app.wiring import Setup, set_up_again
+from senas.core.standing import Standing
+from senas.core.trial import Trial
+from senas.study.optuna import read_trials
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Study:
+    """A study: what was tried, where it stands, and what to take from it.
+
+    Read anew each time it is asked, so that a study that is still being searched can be watched.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name}: {len(self._trials)} trials, {len(self._standing().front())} on the front>"
+
+    @property
+    def name(self) -> str:
+        return self._setup.folder.name
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie: config.yaml, front.csv, front.png, weights/, ..."""
+        return self._setup.folder.path
+
+    @property
+    def trials(self) -> "pd.DataFrame":
+        """Every trial, one row each, indexed by its number: scores, what each site has, how it came about."""
+        from senas.report.frame import trials_frame
+
+        on_front = [trial.number for trial in self._standing().front()]
+        return trials_frame(self._trials, self._setup.sites, on_front=on_front)
+
+    @property
+    def front(self) -> "pd.DataFrame":
+        """The trials that no other beats in both validation loss and SE parameters, fewest parameters first."""
+        from senas.report.frame import trials_frame
+
+        return trials_frame(self._standing().front(), self._setup.sites)
+
+    def best(self, pick: str | None = None, *, penalty: float | None = None, margin: float | None = None) -> Trial:
+        """The recommended trial: `.config`, `.scores`, `.number`, `.seed`, `.curve`.
+
+        pick:     best, knee, smallest, budget:<params> or trial:<n>; None: as the study's objective has it.
+        penalty:  of the objective; None: as the study has it.
+        margin:   nats by which `smallest` may miss the lowest loss; None: as the study has it.
+
+        Raises StudyError where no trial was trained to its end, or where `pick` names none.
+        """
+        return self._standing(penalty, margin).pick(pick or self._setup.config.objective.pick)[0]
+
+    def plot(self) -> Any:
+        """The front as a matplotlib figure: every trial, the front as a staircase, the pick circled."""
+        from senas.report.figure import front_figure
+
+        standing = self._standing()
+        return front_figure(
+            title=self.name,
+            measured=standing.measured,
+            front=standing.front(),
+            picked=self.best(),
+            sites=self._setup.sites,
+        )
+
+    def table(self) -> str:
+        """The front as Markdown, the recommended trial in bold."""
+        return front_table(self._setup, self._standing(), self.best()).markdown()
+
+    def export(self, to: Path | str | None = None, *, pick: str | None = None, **settings: Any) -> Path:
+        """Writes the recommended configuration with its weights, checks them, and gives their folder.
+
+        The settings are those of `senas export`: format, overwrite, objective={"penalty": ...}, ...
+        """
+        return export(self.name, to, pick=pick, root=str(self._setup.folder.root), **settings)
+
+    @property
+    def _trials(self) -> list[Trial]:
+        return read_trials(self.name, self._setup.storage, self._setup.space)
+
+    def _standing(self, penalty: float | None = None, margin: float | None = None) -> Standing:
+        return self._setup.standing(self._trials, penalty, margin)
+
+
+def search(*overrides: str, config: Config | None = None, **settings: Any) -> Study:
+    """Launches a study, or resumes it, and gives it back: `senas search`.
+
+    config:  a whole configuration to begin from; None: senas's own, as `senas search --cfg job` shows it.
+
+    >>> study = senas.search(
+    ...     data="digits", trainer={"epochs": 1}, study={"name": "demo", "trials": 3}, tracking="none", progress=False
+    ... )
+    study demo in runs/demo...
+    >>> study.front[["val_loss", "se_params", "configuration"]]
+        val_loss  se_params ...
+    trial...
+    >>> study.best().config
+    SEConfig(...)
+    >>> study.plot().savefig("front.png")
+    """
+    from senas.app.search import launch
+
+    return Study(launch(called("search", overrides, settings, config)))
+
+
+def open_study(name: str, root: str = "runs") -> Study:
+    """A study that was launched before, from its folder: `senas front`. Nothing is trained.
+
+    >>> study = senas.open_study("demo")
+    >>> int(study.best("smallest", margin=10).scores["se_params"])
+    0
+
+    Raises StudyError where there is none of that name, listing those there are.
+    """
+    return Study(set_up_again(root, name))
+
+
+def export(study: str, to: Path | str | None = None, *overrides: str, **settings: Any) -> Path:
+    """Writes a study's recommended configuration and its weights, checks them, and gives their folder: `senas export`.
+
+    >>> folder = senas.export("demo", "exported/demo", pick="trial:0")
+    trial 0 of demo...
+    >>> senas.load(folder).training
+    False
+    """
+    from senas.app.export import main
+
+    chosen = {key: value for key, value in {**settings, "to": to}.items() if value is not None}
+    config = called("export", overrides, {**chosen, "study": {**chosen.get("study", {}), "name": study}})
+    main(config)
+    return Path(config.to or Path("exported") / study)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `train` found.
+
+    comparison:  means, spreads and paired differences: `.interval(name, "test_loss")`, `.difference(a, b, metric)`.
+    folder:      comparison.csv and .png, and trained/<name>/ with the first seed's network of each.
+    """
+
+    comparison: Any
+    folder: Path
+    sites: Sequence[Any]
+
+    @cached_property
+    def runs(self) -> "pd.DataFrame":
+        """Every training, one row each."""
+        from senas.report.frame import trials_frame
+
+        return trials_frame(self.comparison.trials, self.sites)
+
+    @property
+    def verdicts(self) -> list[str]:
+        """For each pair, whether their difference is more than chance, in words."""
+        from senas.report.comparison import verdicts
+
+        return verdicts(self.comparison)
+
+    def plot(self) -> Any:
+        """Test losses and paired differences with their intervals, as a matplotlib figure."""
+        from senas.report.comparison import comparison_figure
+
+        return comparison_figure(self.comparison, title=self.folder.name)
+
+
+def train(se: Path | str | Sequence[str], *overrides: str, **settings: Any) -> Trained:
+    """Trains SE configurations at full length with several seeds, and compares them on the test part: `senas train`.
+
+    se:  an exported folder or its se.yaml, `none`, `all16`, or several of these.
+
+    >>> found = senas.train(
+    ...     "all16", data="digits", backbone="resnet8", seeds=2, against=["none"],
+    ...     trainer={"epochs": 1}, tracking="none", progress=False
+    ... )
+    train-digits-resnet8-...
+    >>> found.comparison.difference("all16", "none", "test_loss").count
+    2
+    """
+    from senas.app.train import run
+
+    names = [str(name) for name in se] if isinstance(se, list | tuple) else str(se)
+    training, comparison = run(called("train", overrides, {**settings, "se": names}))
+    return Trained(comparison, training.folder.path, training.sites)
+
+
+def sites(*overrides: str, **settings: Any) -> "pd.DataFrame":
+    """Where in a backbone SE blocks can go, and what a standard block of r = 16 costs there: `senas sites`.
+
+    >>> int(senas.sites(backbone="resnet8")["params"].sum())
+    791
+    """
+    import pandas as pd
+
+    from senas.app.sites import found
+
+    return pd.DataFrame(found(called("sites", overrides, settings))).set_index("site")
+
+
+class Dashboard:
+    """A running MLflow on the studies. `url` opens on the front; `close` ends it, as does the end of the process."""
+
+    def __init__(self, config: Any) -> None:
+        from senas.app.dashboard import served
+
+        self._stack = ExitStack()
+        self.url: str = self._stack.enter_context(served(config))[0]
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        self._stack.close()
+        atexit.unregister(self.close)
+
+    def __enter__(self) -> "Dashboard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def dashboard(*overrides: str, **settings: Any) -> Dashboard:
+    """Starts MLflow on the studies, in the background: `senas dashboard`.
+
+    with senas.dashboard(study={"name": "demo"}) as board:
+        print(board.url)
+    """
+    return Dashboard(called("dashboard", overrides, {"port": 0, **settings}))

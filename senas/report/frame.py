@@ -1,0 +1,38 @@
+"""Trials as a pandas DataFrame, for notebooks."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from senas.core.config import spoken_block
+from senas.core.site import Site
+from senas.core.trial import Trial
+
+
+def trials_frame(trials: Sequence[Trial], sites: Sequence[Site], **marks: Sequence[int]) -> pd.DataFrame:
+    """One row a trial, indexed by its number: its scores, what each site has, and how it came about.
+
+    marks:  columns of true and false, by name: the numbers of the trials that are true.
+    """
+    rows = [
+        {
+            **{f"{name}": trial.number in numbers for name, numbers in marks.items()},
+            **trial.scores,
+            "configuration": trial.config.words(sites),
+            **{
+                site.name: spoken_block(trial.config[site.name], site) if site.name in trial.config else "none"
+                for site in sites
+            },
+            "status": str(trial.status),
+            "seed": trial.seed,
+            "epochs": len(trial.curve),
+            "seconds": trial.seconds,
+            "origin": trial.origin,
+            "repeats": trial.repeats,
+        }
+        for trial in trials
+    ]
+    frame = pd.DataFrame(rows, index=pd.Index([trial.number for trial in trials], name="trial"))
+    if "repeats" in frame:
+        frame["repeats"] = frame["repeats"].astype("Int64")
+    return frame
