@@ -67,6 +67,7 @@ class TrackingConfig:
     name: str = MISSING
     uri: str | None = None
     experiment: str = MISSING
+    register: bool = True
 
 
 @dataclass

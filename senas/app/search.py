@@ -83,7 +83,7 @@ def launch(config: SearchConfig) -> Setup:
             raise
         finally:
             with interrupt.shield():
-                _conclude(setup, search.trials, recorder, finished=ending is not None)
+                _conclude(terminal, setup, search.trials, recorder, finished=ending is not None)
                 if stopped:
                     _say_stopped(terminal, setup, search.trials)
     _say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
@@ -104,6 +104,9 @@ class _NoRecord:
 
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None: ...
 
+    def register(self, recommended: object) -> str | None:
+        return None
+
     def conclude(
         self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]
     ) -> None: ...
@@ -123,6 +126,7 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
         return _NoRecord()
     if tracking.name != "mlflow":
         raise ConfigError(f'tracking.name: there is no "{tracking.name}"; there are mlflow, none')
+    from senas.app.recorded import parts_used
     from senas.record.mlflow import MlflowRecorder
 
     store = MlflowStore(setup.folder.root)
@@ -138,11 +142,12 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
             sites=setup.sites,
             largest_params=setup.space.largest_params,
             objective=setup.objective.names,
+            data=parts_used(setup),
             warn=terminal.warn,
         )
 
 
-def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool) -> None:
+def _conclude(terminal: Terminal, setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool) -> None:
     """Writes what people look at: to the study's folder, and to the recorder."""
     standing = setup.standing(trials)
     if not standing.measured:
@@ -165,7 +170,20 @@ def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished
     files = {"front.csv": table.csv().encode(), "front.png": png, SE_FILE: se.encode()}
     front = [trial.number for trial in standing.front()]
     description = _description(setup, standing, picked, why)
+    if finished and setup.config.tracking.register and setup.config.tracking.name != "none":
+        _register(terminal, setup, recorder, picked, why)
     recorder.conclude(finished=finished, front=front, description=description, files=files)
+
+
+def _register(terminal: Terminal, setup: Setup, recorder: Recorder, picked: Trial, why: str) -> None:
+    """The pick in MLflow's model registry. It takes some seconds, and is done only where the pick changed."""
+    from senas.app.recorded import recommended
+
+    model = recommended(setup, picked, why)
+    if model is None:
+        terminal.warn(f"trial {picked.number} is not registered in MLflow: its weights were not kept")
+    elif address := recorder.register(model):
+        terminal.say(f"registered in MLflow: {address}")
 
 
 def _description(setup: Setup, standing: Standing, picked: Trial, why: str) -> str:

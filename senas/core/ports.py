@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from senas.core.objective import Scores
 from senas.core.trial import Job, Result, Trial
@@ -72,6 +72,9 @@ class Recorder(Protocol):
 
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None:
         """A finished trial, the numbers of the trials that are on the front with it, and the front's hypervolume."""
+
+    def register(self, recommended: Any) -> str | None:
+        """The network that the study recommends, kept for use: its address where it is new, else None."""
 
     def conclude(self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]) -> None:
         """The search ended: by itself (`finished`) or stopped. `description` is Markdown; `files` by name."""

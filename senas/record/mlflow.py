@@ -21,14 +21,17 @@ from senas.core.ports import Pulse
 from senas.core.site import Site
 from senas.core.trial import Status, Trial
 from senas.record.address import DOWN, connect, hidden, reach, reason, refused
+from senas.record.dataset import PartUsed, inputs
 from senas.record.limits import cut_lines, run_tags
+from senas.record.registry import Recommended, model_name, register
 from senas.record.study_run import NOTE, ROLE, begin, experiment_called
 from senas.record.trial_run import ENDS, PARENT, PARETO, TRIAL, TrialRuns, front_tags, same_value, times
 from senas.record.view import link, save_view
 
+HYPERVOLUME = "hypervolume"
 PAGE = 200  # runs read at once: few enough for a slow server to answer in time
-EPOCH_SECONDS, PULSE_SECONDS = 2.0, 10.0
-"""Between what is written of a running trial: an epoch's scores, and how far it is amid an epoch."""
+EPOCH_SECONDS, PULSE_SECONDS, VOLUME_SECONDS = 2.0, 10.0, 2.0
+"""Between what is written of a running trial (an epoch's scores, how far it is amid an epoch) and of its study."""
 SHARE = 0.05  # of a trial's time that writing may take on a slow server ...
 LONGEST_SECONDS = 25.0  # ... but for this long it is never silent
 DOWN_SECONDS = 60.0  # until a store that went down is tried again while a trial runs
@@ -56,16 +59,25 @@ class MlflowRecorder:
     """Implements `senas.core.ports.Recorder`. Not for use by several threads at once."""
 
     def __init__(
-        self, client: MlflowClient, uri: str, experiment: Experiment, runs: TrialRuns, warn: Callable[[str], None]
+        self,
+        client: MlflowClient,
+        uri: str,
+        experiment: Experiment,
+        runs: TrialRuns,
+        warn: Callable[[str], None],
+        data: Sequence[PartUsed] = (),
     ) -> None:
         self.run_id = runs.parent
         self._client, self._uri, self._experiment, self._runs = client, uri, experiment, runs
         self._warn = warn
+        self._data = inputs(data)
         self._waiting: deque[tuple[Trial, float]] = deque()
         self._front: Collection[int] = ()
         self._down = False
         self._unsaid: list[Metric] = []
         self._said = self._pause = 0.0
+        self._volumes: dict[int, Metric] = {}
+        self._measured = 0.0
         self._children = self._read()
 
     @classmethod
@@ -83,6 +95,7 @@ class MlflowRecorder:
         largest_params: int,
         warn: Callable[[str], None],
         objective: Sequence[str] = (),
+        data: Sequence[PartUsed] = (),
     ) -> "MlflowRecorder":
         """Opens the study's parent run, or begins one.
 
@@ -90,6 +103,7 @@ class MlflowRecorder:
         params:          the resolved configuration by dotted key, and `config_yaml` the same as text.
         largest_params:  SE parameters of the space's largest configuration: what `se_share` is a share of.
         objective:       what each of a trial's values is called.
+        data:            what is trained on.
 
         Raises ConfigError, after ten seconds at most, where MLflow cannot be reached or does not accept the study.
         """
@@ -105,7 +119,8 @@ class MlflowRecorder:
                 runs = TrialRuns(
                     parent=run_id, study=study, sites=sites, largest_params=largest_params, objective=objective
                 )
-                recorder = cls(client, uri, found, runs, warn)
+                recorder = cls(client, uri, found, runs, warn, data)
+                client.log_inputs(run_id, recorder._data)
             except BaseException:  # Ctrl-C too: no run is left running
                 with contextlib.suppress(*DOWN):
                     client.set_terminated(run_id, "KILLED")
@@ -115,7 +130,7 @@ class MlflowRecorder:
 
     def missing(self, trials: Sequence[Trial]) -> list[Trial]:
         """Those of the finished trials that MLflow does not have, or has only in part."""
-        ended = {number for number, child in self._children.items() if child.ended}
+        ended = {n for n, child in self._children.items() if child.ended and n in self._followed}
         return [trial for trial in trials if trial.status is not Status.RUNNING and trial.number not in ended]
 
     def begin(self, trial: Trial) -> None:
@@ -149,11 +164,28 @@ class MlflowRecorder:
         """The search ended: by itself (`finished`) or stopped. Never raises because of MLflow."""
         self._front = frozenset(front)
         self._try(self._catch_up)
+        self._try(self._write_volumes)
         self._try(lambda: self._client.set_tag(self.run_id, NOTE, cut_lines(description)))
         self._try(lambda: self._upload(files))
         self._try(self._save_view)
         self._try(self._drop_unfinished)
         self._try(lambda: self._client.set_terminated(self.run_id, "FINISHED" if finished else "KILLED"))
+
+    def register(self, recommended: Recommended) -> str | None:
+        """The recommended network in the model registry: its address where it is new there, None where it is not.
+
+        Never raises because of MLflow, nor because of a network that cannot be written.
+        """
+        if self._down:
+            return None
+        try:
+            return register(self._client, self.run_id, self._runs.study, recommended)
+        except (*DOWN, RuntimeError, ImportError, ValueError, TypeError) as error:  # torch's exporter: RuntimeErrors
+            self._warn(
+                f"the recommended network could not be registered as {model_name(self._runs.study)} in MLflow "
+                f"({reason(error, self._uri)}); nothing else is lost, `senas export` writes it"
+            )
+            return None
 
     def link(self, base_url: str) -> str:
         """Where a browser finds the study's saved view on the MLflow server at `base_url`."""
@@ -194,6 +226,8 @@ class MlflowRecorder:
         changed = {name: value for name, value in (tags or {}).items() if child.tags.get(name) != value}
         params = [] if child.params else self._runs.params(trial)
         self._client.log_batch(child.run_id, new, params, run_tags(changed))
+        if not child.params and self._data:
+            self._client.log_inputs(child.run_id, self._data)
         child.points |= {(metric.key, metric.step): metric.value for metric in new}
         child.tags |= changed
         child.params = True
@@ -215,6 +249,7 @@ class MlflowRecorder:
             self._down = True
 
     def _read(self) -> dict[int, _Child]:
+        self._followed = {point.step for point in self._client.get_metric_history(self.run_id, HYPERVOLUME)}
         children: dict[int, _Child] = {}
         token = None
         while True:
@@ -245,6 +280,8 @@ class MlflowRecorder:
         while self._waiting:
             self._write(*self._waiting[0])
             self._waiting.popleft()
+        if time.monotonic() - self._measured >= VOLUME_SECONDS:
+            self._write_volumes()
         for number, child in self._children.items():
             on_front = number in self._front
             if (child.tags.get(PARETO) == "true") != on_front:
@@ -254,16 +291,25 @@ class MlflowRecorder:
     def _write(self, trial: Trial, hypervolume: float) -> None:
         """A child run, ended last: one that was broken off is known by running still, and is written over."""
         child = self._children.get(trial.number)
+        start, end = times(trial)
+        if trial.number not in self._followed:
+            self._volumes[trial.number] = Metric(HYPERVOLUME, hypervolume, end, trial.number)
         if child and child.ended:
             return
-        start, end = times(trial)
         child = self._child(trial)
         tags = self._runs.tags(trial, on_front=trial.number in self._front)
         self._log(child, trial, self._runs.metrics(trial), tags)
-        self._client.log_batch(self.run_id, [Metric("hypervolume", hypervolume, end, trial.number)])
         self._client.set_terminated(child.run_id, ENDS[trial.status], (end if start else None))
         child.ended = True
         child.points.clear()
+
+    def _write_volumes(self) -> None:
+        """The study's hypervolume after each trial: together, where trials are short."""
+        if self._volumes:
+            self._client.log_batch(self.run_id, list(self._volumes.values()))
+            self._followed |= set(self._volumes)
+            self._volumes = {}
+            self._measured = time.monotonic()
 
     def _upload(self, files: Mapping[str, bytes]) -> None:
         with tempfile.TemporaryDirectory() as folder:

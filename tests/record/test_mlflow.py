@@ -7,6 +7,7 @@ import pytest
 
 from senas.core.trial import Failure, Status
 from senas.errors import ConfigError
+from senas.record.dataset import PartUsed
 from senas.record.mlflow import MlflowRecorder
 
 
@@ -98,7 +99,8 @@ def test_pareto_marks_the_latest_front_and_nothing_else(opened, store, trial):
     assert store.pareto() == {3}
 
 
-def test_hypervolume_is_followed_by_trial(opened, store, trial):
+def test_hypervolume_is_followed_by_trial(opened, store, trial, monkeypatch):
+    monkeypatch.setattr("senas.record.mlflow.VOLUME_SECONDS", 0.0)
     recorder = opened()
     recorder.record(trial(0), [0], 0.1)
     recorder.record(trial(1), [0, 1], 0.2)
@@ -196,6 +198,7 @@ def test_a_run_that_a_crash_broke_off_is_completed_not_repeated(opened, store, t
 
 def test_more_runs_than_the_store_gives_at_once_are_all_known(opened, store, monkeypatch, trial):
     monkeypatch.setattr("senas.record.mlflow.PAGE", 2)
+    monkeypatch.setattr("senas.record.mlflow.VOLUME_SECONDS", 0.0)
     recorder = opened()
     for number in range(5):
         recorder.record(trial(number), [], 0.1)
@@ -214,3 +217,34 @@ def test_the_experiment_explains_itself(opened, store):
     tags = store.experiment.tags
     assert "Squeeze-and-Excitation" in tags["mlflow.note.content"]
     assert tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_what_was_trained_on_is_an_input_of_the_study_and_of_each_trial(opened, store, trial):
+    facts = {"source": "somewhere", "shape": (1, 8, 8), "classes": ["0", "1"]}
+    parts = [
+        PartUsed(name="digits-train", context="training", digest="abc", images=900, **facts),
+        PartUsed(name="digits-val", context="validation", digest="def", images=500, **facts),
+    ]
+    opened(data=parts).record(trial(0), [0], 0.1)
+    for run in (store.parent, *store.trials):
+        found = {
+            (each.dataset.name, each.dataset.digest, each.tags[0].value, each.dataset.profile)
+            for each in run.inputs.dataset_inputs
+        }
+        assert found == {
+            ("digits-train", "abc", "training", '{"images": 900, "classes": 2}'),
+            ("digits-val", "def", "validation", '{"images": 500, "classes": 2}'),
+        }
+
+
+def test_hypervolumes_that_a_crash_lost_are_missing(opened, store, trial):
+    recorder = opened()
+    for number in range(3):
+        recorder.record(trial(number), [0], 0.1)
+    again = opened()
+    assert [each.number for each in again.missing([trial(number) for number in range(3)])] == [1, 2]
+    for number in (1, 2):
+        again.record(trial(number), [0], 0.1)
+    again.conclude(finished=True, front=[0], description="", files={})
+    assert store.history(store.parent, "hypervolume") == [(0, 0.1), (1, 0.1), (2, 0.1)]
+    assert len(store.trials) == 3

@@ -9,7 +9,10 @@ from senas.core.trial import Status
 from senas.record.server import serve
 
 
-def test_a_store_that_goes_away_stops_nothing_warns_once_and_is_completed(opened, store, folder, warnings, trial):
+def test_a_store_that_goes_away_stops_nothing_warns_once_and_is_completed(
+    opened, store, folder, warnings, trial, monkeypatch
+):
+    monkeypatch.setattr("senas.record.mlflow.VOLUME_SECONDS", 0.0)
     recorder = opened()
     recorder.record(trial(0), [0], 0.1)
     away = folder.rename(folder.with_name("away"))

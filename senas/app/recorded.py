@@ -1,0 +1,101 @@
+"""What a study hands to its recorder: the data that it trained on, and the network that it recommends."""
+
+import hashlib
+import json
+from typing import Any
+
+from senas.app.paths import StudyFolder
+from senas.app.show import one_seed
+from senas.app.wiring import Setup, digest
+from senas.core.trial import Job, Trial
+from senas.exported.network import with_weights
+from senas.record.dataset import PartUsed
+from senas.record.registry import Recommended
+from senas.study.loop import weights_path
+
+EXAMPLES = 4
+"""Images in the registered network's example; more than one, so that its batch size stays open."""
+
+
+def parts_used(setup: Setup) -> list[PartUsed]:
+    """The training and the validation part, each with a digest of what is in it."""
+    config, data = setup.config.data, setup.data
+    source = str(config.get("root") or f"{config['name']}, made by senas without a download")
+    return [
+        PartUsed(
+            name=f"{config['name']}-{name}",
+            context=context,
+            digest=_digest(setup, name),
+            source=source,
+            images=images,
+            shape=data.shape,
+            classes=data.classes,
+        )
+        for name, context, images in (("train", "training", data.counts.train), ("val", "validation", data.counts.val))
+    ]
+
+
+def _digest(setup: Setup, name: str) -> str:
+    """Of a part's images and labels where they are in memory; else of what the configuration says of them."""
+    part: Any = getattr(setup.data, name, None)
+    hashed = hashlib.sha256()
+    if hasattr(part, "images") and hasattr(part, "labels"):
+        for tensor in (part.images, part.labels):
+            hashed.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+    else:
+        known = {key: value for key, value in setup.fingerprint.items() if key.startswith("data.")}
+        facts = [digest(known), name, getattr(setup.data, "contents", ""), setup.data.counts]
+        hashed.update(json.dumps(facts, default=str).encode())
+    return hashed.hexdigest()[:16]
+
+
+def recommended(setup: Setup, picked: Trial, why: str) -> Recommended | None:
+    """The pick with its weights; None where they were not kept."""
+    weights = weights_path(setup.folder.weights, picked.number)
+    if not weights.exists():
+        return None
+    scores, words, config = picked.scores, picked.config.words(setup.sites), setup.config
+    job = Job(picked.config, picked.seed, len(picked.curve))
+    images, _ = next(iter(setup.data.val_dataloader()))
+    example = images.repeat((EXAMPLES // len(images) + 1, 1, 1, 1))[:EXAMPLES].numpy()
+    values = {name: f"{scores[name]:.6g}" for name in ("val_loss", "val_accuracy") if name in scores}
+    counts = {name: f"{scores[name]:.0f}" for name in ("se_params", "params", "macs") if name in scores}
+    return Recommended(
+        network=lambda: with_weights(setup.evaluator.network(job), weights),
+        example=example,
+        classes=len(setup.data.classes),
+        about=_about(setup.folder, config.backbone.name, config.data["name"]),
+        description=f"""\
+**{config.backbone.name}** for **{config.data["name"]}**, with these Squeeze-and-Excitation (SE) blocks: {words}.
+
+Found by the study **{setup.folder.name}** as its trial {picked.number}: {why}. Trained {len(picked.curve)} epochs;
+validation loss {scores["val_loss"]:.4f}, accuracy {scores.get("val_accuracy", float("nan")):.2%};
+{scores["se_params"]:,.0f} of its {scores["params"]:,.0f} parameters are SE's.
+
+**One seed** stands behind these figures. {one_seed(setup)}
+
+Input: float32 images {setup.data.shape} in [0, 1], then (image - mean) / std with mean {_rounded(setup.data.mean)} and
+std {_rounded(setup.data.std)} (one value a channel). Output: logits of {len(setup.data.classes)} classes.""",
+        tags={
+            "trial": str(picked.number),
+            "seed": str(picked.seed),
+            "epochs": str(len(picked.curve)),
+            "configuration": str(picked.config),
+            "sites": words,
+            "seeds_behind_each_score": "1",
+            **values,
+            **counts,
+        },
+    )
+
+
+def _about(folder: StudyFolder, backbone: str, data: str) -> str:
+    return (
+        f"What the senas study {folder.name} recommends: {backbone} for {data}, with Squeeze-and-Excitation blocks at "
+        "some of its layers. The alias `recommended` is at the latest recommendation; each version tells which "
+        "configuration it is, how it was found, and on how many seeds."
+    )
+
+
+def _rounded(values: Any) -> list[float]:
+    return [round(float(value), 6) for value in values]

@@ -1,0 +1,111 @@
+"""The model registry: the network that a study recommends, as a version of a registered model of its own."""
+
+import hashlib
+import logging
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from senas.record.limits import TAG_LENGTH, cut, run_tags
+
+ALIAS = "recommended"
+IDENTITY = ("senas.study_run", "trial", "seed", "configuration")
+"""Tags by which a version is known to be of the same training."""
+CHATTY = ("mlflow", "torch.export", "torch._export")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommended:
+    """The network of a study's pick.
+
+    network:      makes it, with its trained weights, in eval mode: (B, C, H, W) -> (B, classes).
+    example:      a batch of at least two images, float32, as the network takes them: a numpy array (B, C, H, W).
+    description:  Markdown, of this version, and `about` of the study's registered model.
+    tags:         facts on this version, `trial`, `seed` and `configuration` among them.
+    """
+
+    network: Callable[[], Any]
+    example: Any
+    classes: int
+    description: str
+    about: str
+    tags: Mapping[str, str]
+
+
+def model_name(study: str) -> str:
+    """`senas-<study>`, in characters that are safe in a `models:/` address; a digest tells changed names apart."""
+    plain = re.sub(r"[^\w.-]+", "-", study, flags=re.ASCII)
+    return f"senas-{plain}" if plain == study else f"senas-{plain}-{hashlib.sha256(study.encode()).hexdigest()[:6]}"
+
+
+def register(client: MlflowClient, run_id: str, study: str, recommended: Recommended) -> str | None:
+    """Makes the network a new version, with the alias `recommended`, and returns its address; None where it is one.
+
+    Takes some seconds where there is something to register: the network is traced to a file that loads without senas.
+    """
+    name = model_name(study)
+    tags = {"senas.study_run": run_id, "study": study, **recommended.tags}
+    tags = {tag.key: tag.value for tag in run_tags(tags)}
+    with suppress(MlflowException):  # no such model, or no such alias yet
+        known = client.get_model_version_by_alias(name, ALIAS).tags
+        if all(known.get(key) == tags.get(key) for key in IDENTITY):
+            return None
+    with suppress(MlflowException):  # there already
+        client.create_registered_model(name, {"study": study}, recommended.about)
+    folder = f"model-trial-{tags['trial']}"
+    with tempfile.TemporaryDirectory() as parent, _quiet():
+        _save(recommended, Path(parent) / folder)
+        client.log_artifacts(run_id, f"{parent}/{folder}", folder)
+    made = client.create_model_version(
+        name,
+        source=f"{client.get_run(run_id).info.artifact_uri}/{folder}",
+        run_id=run_id,
+        tags=tags,
+        description=cut(recommended.description, TAG_LENGTH),
+        await_creation_for=0,
+    )
+    client.set_registered_model_alias(name, ALIAS, made.version)
+    client.update_registered_model(name, recommended.about)
+    return f"models:/{name}@{ALIAS}"
+
+
+def _save(recommended: Recommended, folder: Path) -> None:
+    import mlflow.pytorch  # takes seconds
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    images, logits = (-1, *recommended.example.shape[1:]), (-1, recommended.classes)
+    kind = np.dtype("float32")
+    mlflow.pytorch.save_model(
+        recommended.network(),
+        str(folder),
+        signature=ModelSignature(Schema([TensorSpec(kind, images)]), Schema([TensorSpec(kind, logits)])),
+        input_example=recommended.example,
+        serialization_format="pt2",
+        # MLflow would guess them for ten seconds.
+        pip_requirements=[
+            f"{package}=={version(package).partition('+')[0]}" for package in ("mlflow", "torch", "numpy")
+        ],
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in CHATTY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
