@@ -49,6 +49,10 @@ class StudyFolder:
         return self.path / "front.png"
 
     @property
+    def front_html(self) -> Path:
+        return self.path / "front.html"
+
+    @property
     def weights(self) -> Path:
         return self.path / "weights"
 

@@ -20,6 +20,7 @@ from senas.errors import ConfigError, SenasError
 from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
+from senas.report.html import FrontPage
 from senas.report.progress import SearchProgress, duration
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Ending, Plan, Search
@@ -167,7 +168,9 @@ def _conclude(terminal: Terminal, setup: Setup, trials: list[Trial], recorder: R
     se = se_yaml(exported(setup, picked, why), setup.sites)
     setup.folder.front_csv.write_text(table.csv())
     setup.folder.front_png.write_bytes(png)
-    files = {"front.csv": table.csv().encode(), "front.png": png, SE_FILE: se.encode()}
+    page = _page(setup, trials, picked, why).encode()
+    setup.folder.front_html.write_bytes(page)
+    files = {"front.csv": table.csv().encode(), "front.png": png, "front.html": page, SE_FILE: se.encode()}
     front = [trial.number for trial in standing.front()]
     description = _description(setup, standing, picked, why)
     if finished and setup.config.tracking.register and setup.config.tracking.name != "none":
@@ -184,6 +187,28 @@ def _register(terminal: Terminal, setup: Setup, recorder: Recorder, picked: Tria
         terminal.warn(f"trial {picked.number} is not registered in MLflow: its weights were not kept")
     elif address := recorder.register(model):
         terminal.say(f"registered in MLflow: {address}")
+
+
+def _page(setup: Setup, trials: list[Trial], picked: Trial, why: str) -> str:
+    config, data, standing = setup.config, setup.data, setup.standing(trials)
+    measured = standing.measured
+    return FrontPage(
+        title=setup.folder.name,
+        subtitle=f"{config.backbone.name} on {config.data['name']}: {data.counts.train:,} training and "
+        f"{data.counts.val:,} validation images, {config.trainer.epochs} epochs a trial",
+        question=f"Which of the {len(setup.sites)} sites of {config.backbone.name} should get a "
+        "Squeeze-and-Excitation (SE) block, how narrow, and where in its unit should the gate sit? Each trial trained "
+        "the network with one choice.",
+        measured=measured,
+        front=standing.front(),
+        picked=picked,
+        why=why,
+        sites=setup.sites,
+        hypervolumes={
+            trial.number: setup.standing(measured[:count]).hypervolume() for count, trial in enumerate(measured, 1)
+        },
+        seeds=one_seed(setup),
+    ).html()
 
 
 def _description(setup: Setup, standing: Standing, picked: Trial, why: str) -> str:
