@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from senas.core.config import SEConfig, spoken_block
 from senas.core.site import Site
-from senas.errors import ExportError
+from senas.errors import ExportError, SpaceError
+from senas.exported import bounds
+from senas.exported.plain_yaml import LARGEST_FILE, dump, parse
 
 FORMAT = "senas-se-1"
 SE_FILE = "se.yaml"
+SECTIONS = ("format", "backbone", "input", "se", "scores", "provenance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def se_yaml(exported: Exported, sites: Sequence[Site]) -> str:
 
 def _sections(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     return "".join(
-        f"\n{comment}{yaml.safe_dump(dict(body), sort_keys=False, default_flow_style=None, width=110)}"
+        f"\n{comment}{dump(dict(body), default_flow_style=None, width=110)}"
         for comment, body in parts
         if all(value != {} for value in body.values())
     )
@@ -76,13 +77,13 @@ def _se_section(config: SEConfig, sites: Sequence[Site]) -> str:
     lines = ["# Site by site. hidden: width of the bottleneck.", "se:"]
     plain = config.plain()
     for site in sites:
-        key = yaml.safe_dump({site.name: None}, width=1000).partition(": null")[0]  # quotes what is no word in YAML
+        key = dump({site.name: None}, width=1000).partition(": null")[0]  # quotes what is no word in YAML
         if site.name not in config:
             lines.append(f"  {key}: none")
             continue
         block = config[site.name]
         place = site.place(block.placement)
-        fields = yaml.safe_dump(plain[site.name], sort_keys=False, default_flow_style=True, width=1000).strip()
+        fields = dump(plain[site.name], default_flow_style=True, width=1000).strip()
         lines.append(
             f"  {key}: {fields}  # {spoken_block(block, site)}, "
             f"{place.channels} channels at {place.height} x {place.width}"
@@ -91,27 +92,48 @@ def _se_section(config: SEConfig, sites: Sequence[Site]) -> str:
 
 
 def read(path: Path | str) -> Exported:
-    """Reads se.yaml, or the one in a folder. Raises ExportError for a file that is missing, corrupt or foreign."""
+    """Reads se.yaml, or the one in a folder.
+
+    Raises ExportError, in one line, for a file that is missing, corrupt or foreign, and for one that asks for more than
+    a study could have trained (see `bounds`).
+    """
     file = Path(path)
     file = file / SE_FILE if file.is_dir() else file
     try:
-        plain = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "it is not YAML"
-        raise ExportError(f"{file} cannot be read: {cause}") from error
+        plain = parse(_content(file))
+    except OSError as error:
+        raise ExportError(f"{file} cannot be read: {error.strerror}") from error
+    except ExportError as error:
+        raise ExportError(f"{file} cannot be read: {error}") from error
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
         raise ExportError(f"{file} is not an SE configuration of senas: it has no line `format: {FORMAT}`")
     try:
-        return Exported(
-            config=SEConfig.from_plain(plain["se"]),
-            backbone=dict(plain["backbone"]),
-            shape=tuple(plain["input"]["shape"]),
-            mean=tuple(plain["input"]["mean"]),
-            std=tuple(plain["input"]["std"]),
-            classes=tuple(plain["input"]["classes"]),
-            scores=plain.get("scores", {}),
-            provenance=plain.get("provenance", {}),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        cause = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-        raise ExportError(f"{file} is damaged: {cause}") from error
+        return _exported(plain)
+    except (ExportError, SpaceError, ValueError) as error:  # ValueError: a number of thousands of digits, in a text
+        raise ExportError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+
+
+def _content(file: Path) -> bytes:
+    """A byte more than the largest se.yaml, at most: the file may be a device that never ends."""
+    with file.open("rb") as opened:
+        return opened.read(LARGEST_FILE + 1)
+
+
+def _exported(plain: dict[str, Any]) -> Exported:
+    if missing := [key for key in SECTIONS[:4] if key not in plain]:
+        raise ExportError(f"{missing[0]} is missing")
+    if unknown := [key for key in plain if key not in SECTIONS]:
+        raise ExportError(f'unknown section "{str(unknown[0])[:40]}"; there are {", ".join(SECTIONS)}')
+    bounds.hidden_widths(plain["se"])
+    backbone = bounds.backbone(plain)
+    images = bounds.images(plain, backbone["classes"], backbone["channels"])
+    return Exported(
+        config=SEConfig.from_plain(plain["se"]),
+        backbone=backbone,
+        shape=images.shape,
+        mean=images.mean,
+        std=images.std,
+        classes=images.classes,
+        scores=bounds.scores(plain),
+        provenance=bounds.section(plain, "provenance"),
+    )
