@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from senas.errors import DataError
+from senas.training.custom import custom
 from senas.training.data import ImageData, Images, Part
 from senas.training.image_folder import image_folder
 from senas.training.published import Bytes, found, published
@@ -81,6 +82,7 @@ DATASETS: dict[str, Callable[..., Images]] = {
     "cued_digits": cued_digits,
     "fashion_mnist": fashion_mnist,
     "image_folder": image_folder,
+    "custom": custom,
 }
 
 

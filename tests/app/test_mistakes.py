@@ -14,7 +14,7 @@ SEARCH = [
     (["dta=digits"], 'dta: there is no such key; did you mean "data"?'),
     (
         ["data=digitz"],
-        'data: there is no "digitz"; there are cued_digits, digits, fashion_mnist, image_folder; did you mean "digits"',
+        'data: there is no "digitz"; there are cued_digits, custom, digits, fashion_mnist, image_folder; did you mean "digits"',
     ),
     (["trainer=tiny"], 'trainer: there is no "tiny"; there are default, gpu'),
     (["sampler=annealing"], 'sampler: there is no "annealing"; there are gp, nsga2, random, tpe'),

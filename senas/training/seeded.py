@@ -1,0 +1,184 @@
+"""Batches of a loader of the user's own, looked at, and drawn from a seed alone."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from senas.errors import DataError
+from senas.training.imported import spoken
+
+
+class Batches:
+    """A loader whose order and augmentation depend on (seed, epoch) alone, and which checks what it passes on.
+
+    Before each pass, torch, numpy and random are seeded for the loader alone: what is drawn elsewhere, by dropout say,
+    moves neither its numbers nor the other way round. Workers take their seeds from it; those that would persist
+    between epochs are started anew.
+
+    channels:  grey images are repeated to so many; 0 leaves them.
+    classes:   labels must be below; None does not ask.
+    shape:     (C, H, W) that images must have; None does not ask.
+    source:    of the loader, as errors name it.
+    """
+
+    def __init__(
+        self,
+        loader: Any,
+        *,
+        seed: int,
+        channels: int,
+        classes: int | None,
+        shape: tuple[int, ...] | None,
+        source: str,
+    ) -> None:
+        self.loader, self.seed, self.epoch, self.channels = loader, seed, 0, channels
+        self.classes, self.shape, self.source = classes, shape, source
+        if not len(self):
+            raise DataError(f"{source} has no batches")
+
+    batch_sampler = None
+
+    @property
+    def sampler(self) -> "Batches":
+        """Where Lightning looks for something that wants to be told of the epoch."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        for sampler in _samplers(self.loader):
+            if callable(tell := getattr(sampler, "set_epoch", None)):
+                tell(epoch)
+
+    def __len__(self) -> int:
+        try:
+            return len(self.loader)
+        except TypeError as error:
+            raise DataError(
+                f"{self.source} has no length, and the learning rate is planned over its batches; use a dataset "
+                "with __len__"
+            ) from error
+
+    @property
+    def images(self) -> int:
+        """How many images a pass has; an estimate where the loader makes its own batches."""
+        sampler, size = getattr(self.loader, "sampler", None), getattr(self.loader, "batch_size", None)
+        if size is None or sampler is None:
+            return len(self) * (len(self.first()[1]))
+        images = len(sampler)
+        return images - images % size if self.loader.drop_last else images
+
+    def first(self) -> tuple[Tensor, Tensor]:
+        """The first batch of a pass."""
+        return next(iter(self))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        stream = _Stream(self.seed, self.epoch)
+        try:
+            with stream.drawn_from():
+                for generator in _generators(self.loader):
+                    generator.manual_seed(stream.first)
+                batches = iter(self.loader)
+            while True:
+                with stream.drawn_from():
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield self._checked(batch)
+        except (DataError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # somebody else's code: anything
+            raise DataError(f"{self.source} raised {spoken(error)}") from error
+        finally:
+            _end_workers(self.loader)  # those that persist would draw on in the next pass
+
+    def _checked(self, batch: Any) -> tuple[Tensor, Tensor]:
+        if not (isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(t, Tensor) for t in batch)):
+            raise self._refusal(_described(batch))
+        images, labels = batch
+        fits = images.ndim == 4 and labels.ndim == 1 and len(images) == len(labels) > 0
+        if not (fits and images.dtype == torch.float32 and labels.dtype == torch.int64):
+            raise self._refusal(_described(batch))
+        if self.shape is not None and tuple(images.shape[1:]) != self.shape:
+            raise DataError(
+                f"{self.source} gives images of {tuple(images.shape[1:])} after others of {self.shape}; make them of "
+                "one size in the module's transforms"
+            )
+        if self.classes is not None and not (0 <= int(labels.min()) <= int(labels.max()) < self.classes):
+            raise DataError(
+                f"{self.source} gives labels from {int(labels.min())} to {int(labels.max())}, and there are "
+                f"{self.classes} classes, counted from 0; mend the labels, or the module's classes"
+            )
+        return images.repeat(1, self.channels, 1, 1) if self.channels else images, labels
+
+    def _refusal(self, seen: str) -> DataError:
+        return DataError(
+            f"{self.source} gives {seen}; senas takes (images (B, C, H, W) float32, labels (B,) int64): convert them "
+            "in the module's transforms or in its collate_fn"
+        )
+
+
+class _Stream:
+    """Random numbers of torch, numpy and random that go on where they stopped, apart from everybody else's."""
+
+    def __init__(self, seed: int, epoch: int) -> None:
+        torch_seed, numpy_seed, python_seed = np.random.SeedSequence((seed, epoch)).generate_state(3, np.uint32)
+        self.first = int(torch_seed)
+        self.states: tuple[Any, ...] = (
+            torch.Generator().manual_seed(self.first).get_state(),
+            np.random.RandomState(numpy_seed).get_state(),
+            random.Random(int(python_seed)).getstate(),
+        )
+
+    @contextmanager
+    def drawn_from(self) -> Iterator[None]:
+        others = _states()
+        _set_states(self.states)
+        try:
+            yield
+        finally:
+            self.states = _states()
+            _set_states(others)
+
+
+def _states() -> tuple[Any, ...]:
+    return torch.get_rng_state(), np.random.get_state(), random.getstate()
+
+
+def _set_states(states: tuple[Any, ...]) -> None:
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])
+    random.setstate(states[2])
+
+
+def _samplers(loader: Any) -> list[Any]:
+    batches = getattr(loader, "batch_sampler", None)
+    return [s for s in (getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None)) if s is not None]
+
+
+def _generators(loader: Any) -> list[torch.Generator]:
+    """Those that the user gave the loader or its samplers."""
+    found = (getattr(part, "generator", None) for part in (loader, *_samplers(loader)))
+    return [generator for generator in found if isinstance(generator, torch.Generator)]
+
+
+def _end_workers(loader: Any) -> None:
+    """Those that a DataLoader keeps for its next pass."""
+    kept = getattr(loader, "_iterator", None)
+    if kept is not None:
+        kept._shutdown_workers()
+        loader._iterator = None
+
+
+def _described(batch: Any) -> str:
+    if isinstance(batch, Tensor):
+        return f"{str(batch.dtype).removeprefix('torch.')} {tuple(batch.shape)}"
+    if isinstance(batch, list | tuple):
+        return f"({', '.join(map(_described, batch))})"
+    if isinstance(batch, dict):
+        return f"a dict of {', '.join(map(str, batch))}"
+    return f"a {type(batch).__name__}"
