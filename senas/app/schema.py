@@ -131,6 +131,7 @@ class SitesConfig:
     root: str = MISSING
     data: dict[str, Any] = MISSING
     backbone: BackboneConfig = MISSING
+    space: SpaceConfig = MISSING
 
 
 @dataclass
