@@ -13,7 +13,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from senas.app.compose import _hydra_line, _omegaconf_line, checked
+from senas.app.compose import checked
+from senas.app.lines import composition_line, omegaconf_line
 from senas.app.paths import conf_dir
 from senas.errors import ConfigError
 
@@ -37,10 +38,10 @@ def called(command: str, overrides: Sequence[str], settings: Mapping[str, Any], 
         base = _default(command, words) if config is None else _given(config, words)
         merged: Any = OmegaConf.merge(base, rest)
         return checked(command, merged)
-    except HydraException as error:
-        raise ConfigError(_hydra_line(error, command)) from error
     except OmegaConfBaseException as error:
-        raise ConfigError(_omegaconf_line(error, command)) from error
+        raise ConfigError(omegaconf_line(error, command)) from error
+    except HydraException as error:
+        raise ConfigError(composition_line(error, command, words)) from error
 
 
 def _default(command: str, words: Sequence[str]) -> DictConfig:

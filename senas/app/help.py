@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from senas.app.nearest import naturally
 from senas.app.paths import conf_dir
 
 ABOUT = (
@@ -25,7 +26,8 @@ EXAMPLES = {
   senas train se=exported/NAME seeds=10 trainer.epochs=60
   senas train se=all16 data=fashion_mnist backbone=resnet20 against=[none]""",
     "sites": """\
-  senas sites backbone=resnet20 data=fashion_mnist""",
+  senas sites backbone=resnet20 data=fashion_mnist
+  senas sites space=paper space.per=site               how large a search space is, and what it chooses from""",
     "export": """\
   senas export study.name=NAME                         the recommended configuration, to exported/NAME
   senas export study.name=NAME pick=trial:7 to=DIR     another one, elsewhere""",
@@ -63,7 +65,7 @@ def command_help(command: str, what: str) -> str:
     if groups:
         rows = []
         for group, default in zip(groups, chosen, strict=True):
-            names = sorted((path.stem for path in (conf / group).glob("*.yaml")), key=_natural)
+            names = naturally(path.stem for path in (conf / group).glob("*.yaml"))
             rows.append(f"  {group:<10} {', '.join(f'[{n}]' if n == default else n for n in names)}")
         rows += [] if command != "search" else [f"  {'+experiment':<10} {', '.join(_names(conf / 'experiment'))}"]
         parts.append("groups, as group=name (the default in brackets):\n" + "\n".join(rows))
@@ -77,8 +79,3 @@ def command_help(command: str, what: str) -> str:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
-
-
-def _natural(name: str) -> tuple[str, int]:
-    digits = "".join(c for c in name if c.isdigit())
-    return name.rstrip("0123456789"), int(digits or 0)

@@ -1,6 +1,6 @@
 """The program `senas`: which command, its help, and how mistakes end. Imports nothing that takes long."""
 
-import difflib
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +17,9 @@ COMMANDS = {
     "dashboard": "open MLflow on the studies, with the newest front in view",
 }
 INTERRUPTED = 130
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""What the system says where nothing more can be written: a full disk, a quota, a limit, a disk that is read-only."""
+OURS = "senas: this is a fault of senas, not of yours; please report it with the lines above"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,9 +50,7 @@ def run(arguments: list[str]) -> int:
         if command in ("-sc", "--shell-completion"):
             return _complete(arguments)
         if command not in COMMANDS:
-            close = difflib.get_close_matches(command, COMMANDS, n=1)
-            guess = f'; did you mean "{close[0]}"?' if close else ""
-            raise ConfigError(f'"{command}" is no command; there are {", ".join(COMMANDS)}{guess}')
+            raise ConfigError(_no_command(command))
         if "-h" in rest or "--help" in rest:
             print(command_help(command, COMMANDS[command]))
             return 0
@@ -70,11 +71,37 @@ def run(arguments: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        if error.errno not in FULL:
+            error.add_note(OURS)
+            raise
+        print(f"senas: {_full(error)}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        error.add_note(OURS)
+        raise
 
 
 def _task(command: str) -> Callable[[object], int | None]:
     task: Callable[[object], int | None] = import_module(f"senas.app.{command}").main
     return task
+
+
+def _no_command(word: str) -> str:
+    from senas.app.nearest import meant, nearest_name
+
+    shown = word.encode("utf-8", "backslashreplace").decode()
+    if "=" in word:
+        return f'"{shown}" comes before the command: senas COMMAND {shown}; there are {", ".join(COMMANDS)}'
+    return f'"{shown}" is no command; there are {", ".join(COMMANDS)}{meant(nearest_name(word, list(COMMANDS)))}'
+
+
+def _full(error: OSError) -> str:
+    what = error.filename or "what senas writes"
+    return (
+        f"{what} cannot be written: {error.strerror}; what finished is not lost: make room, or name another place, "
+        "and give the same command again"
+    )
 
 
 def _complete(arguments: list[str]) -> int:

@@ -9,6 +9,11 @@ from pathlib import Path
 
 from senas.errors import ConfigError, StudyError
 
+TAKEN = ("artifacts", "mlflow.db", "mlflow.lock")
+"""Names that a study cannot have, as MLflow's store has them."""
+LONGEST = 200
+"""Bytes of a study's name: file systems take 255, and MLflow adds to it."""
+
 
 def conf_dir() -> Path:
     """The folder of config files: inside the package when it was installed, beside it in a checkout."""
@@ -25,8 +30,20 @@ class StudyFolder:
     name: str
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in (".", "..", "artifacts") or set(self.name) & set("/\\\0\n"):
+        if not self.name.strip():
+            raise ConfigError("study.name is empty; give a name, or leave study.name out for one made of the setting")
+        if self.name in (".", "..") or set(self.name) & set("/\\"):
             raise ConfigError(f'study.name must be a plain name, not a path, got "{self.name}"')
+        if self.name in TAKEN:
+            raise ConfigError(
+                f'study.name: "{self.name}" is what MLflow\'s store under root is called; give another name'
+            )
+        if not self.name.isprintable() or self.name != self.name.strip():
+            raise ConfigError(f"study.name must be one line without spaces around it, got {self.name!r}")
+        if len(self.name.encode()) > LONGEST:
+            raise ConfigError(
+                f"study.name must have at most {LONGEST} bytes, as it names a folder; got {len(self.name.encode())}"
+            )
 
     @property
     def path(self) -> Path:

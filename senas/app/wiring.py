@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, make_dataclass
 from functools import partial
 from importlib import import_module
@@ -14,14 +14,16 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from senas.app.checks import axes
 from senas.app.compose import checked
 from senas.app.paths import StudyFolder
-from senas.app.schema import BackboneConfig, SearchConfig, TrainerConfig
-from senas.core.block import Activation, Gate, Placement, Squeeze, member
+from senas.app.schema import BackboneConfig, SearchConfig, SpaceConfig, TrainerConfig
+from senas.core.address import hidden
 from senas.core.config import SEConfig
 from senas.core.objective import Objective, Pareto, Penalized
+from senas.core.recipe import Device, Recipe
 from senas.core.site import Site
-from senas.core.space import Axes, SearchSpace, search_space
+from senas.core.space import SearchSpace, check_ratios, search_space
 from senas.core.standing import PICKS, Standing
 from senas.core.trial import Trial
 from senas.errors import ConfigError
@@ -31,8 +33,7 @@ from senas.report.console import Terminal
 from senas.report.reading import Reading
 from senas.training.data import Images
 from senas.training.datasets import DATASETS
-from senas.training.standalone import Device, Standalone
-from senas.training.task import Recipe
+from senas.training.standalone import Standalone
 
 BATCH_FOR_LOOKING = 1
 """Batch size where data are only looked at."""
@@ -93,8 +94,6 @@ class Setup:
 
     def shown(self) -> dict[str, Any]:
         """`resolved`, with the passwords in addresses hidden."""
-        from senas.record.address import hidden  # imports mlflow, which `senas sites` has no use for
-
         plain = self.resolved()
         for group, key in (("storage", "url"), ("tracking", "uri")):
             if plain[group][key]:
@@ -115,7 +114,7 @@ def set_up(config: SearchConfig) -> Setup:
     if config.objective.pick not in PICKS:
         raise ConfigError(f'objective.pick must be one of {", ".join(PICKS)}, got "{config.objective.pick}"')
     data, traced, evaluator = bench(config.backbone, config.data, config.trainer)
-    space = search_space(traced.sites, _axes(config))
+    space = space_on(traced.sites, config.space)
     fingerprint = {**fingerprint_of(config), **({"data.contents": data.contents} if data.contents else {})}
     name = study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
     return Setup(
@@ -177,6 +176,13 @@ def bench(
     return images, traced, Standalone(construct, traced, images, recipe, device)
 
 
+def space_on(sites: Sequence[Site], config: SpaceConfig) -> SearchSpace:
+    """The search space on a backbone's sites. Raises SpaceError where it cannot be."""
+    wanted = axes(config)
+    check_ratios(sites, wanted)
+    return search_space(sites, wanted)
+
+
 def sampler_factory(config: SearchConfig) -> Callable[[int], Any]:
     """The sampler of the configuration, with the seed to be given."""
     return partial(_build, config.sampler, "sampler")
@@ -236,21 +242,6 @@ def _data(config: Mapping[str, Any], batch_size: int) -> Images:
 def _check_seed(key: str, seed: int) -> None:
     if not 0 <= seed < 2**63:
         raise ConfigError(f"{key} must be at least 0 and below 2^63, got {seed}")
-
-
-def _axes(config: SearchConfig) -> Axes:
-    space = config.space
-    return Axes(
-        sites=tuple(space.sites),
-        per=space.per,
-        reduction=tuple(space.reduction),
-        placement=tuple(member(Placement, word, "space.placement") for word in space.placement),
-        squeeze=tuple(member(Squeeze, word, "space.squeeze") for word in space.squeeze),
-        gate=tuple(member(Gate, word, "space.gate") for word in space.gate),
-        activation=tuple(member(Activation, word, "space.activation") for word in space.activation),
-        bias=tuple(space.bias),
-        optional=space.optional,
-    )
 
 
 def _objective(config: SearchConfig, space: SearchSpace) -> Objective:

@@ -144,6 +144,18 @@ def search_space(sites: Sequence[Site], axes: Axes) -> SearchSpace:
     return space
 
 
+def check_ratios(sites: Sequence[Site], axes: Axes) -> None:
+    """Raises SpaceError for a ratio larger than the channels of every chosen site: nobody can mean width 1 by it."""
+    opened = select(sites, axes.sites)
+    channels = [site.places[p].channels for site in opened for p in axes.placement if p in site.places]
+    if channels and max(axes.reduction) > max(channels):
+        there = f"{min(channels)} to {max(channels)}" if min(channels) < max(channels) else f"{max(channels)}"
+        raise SpaceError(
+            f"space.reduction: {max(axes.reduction)} is more than the channels of every chosen site ({there}); "
+            f"give at most {max(channels)}"
+        )
+
+
 def _groups(sites: Sequence[Site], opened: Sequence[Site], per: str) -> list[tuple[str, tuple[Site, ...]]]:
     if per == "site":
         return [(site.name, (site,)) for site in opened]

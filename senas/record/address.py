@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from senas.core.address import hidden as hidden
 from senas.errors import ConfigError, StudyError
 from senas.record.limits import cut
 
@@ -94,12 +94,6 @@ def looking(uri: str) -> Iterator[MlflowClient]:
         if tables is not None and "experiments" not in tables:  # MLflow would make them
             raise StudyError(f"tracking.uri: {hidden(uri)} holds no record of MLflow's, so no study; name another")
         yield connect(uri)
-
-
-def hidden(uri: str) -> str:
-    """The address without its password."""
-    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", uri)
-    return re.sub(r"(password=)[^&\s]*", r"\1***", text)
 
 
 def reason(error: BaseException, uri: str) -> str:

@@ -188,16 +188,20 @@ def open_storage(storage: str | Path) -> BaseStorage:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
+    # libpq waits for ever unless told not to.
+    limits = {"connect_args": {"connect_timeout": 5}} if storage.startswith("postgresql") else None
     try:
-        return RDBStorage(storage)
+        return RDBStorage(storage, engine_kwargs=limits)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         try:
             shown = make_url(storage).render_as_string(hide_password=True)
         except SQLAlchemyError:
             shown = "what you gave"
-        cause = str(error).splitlines()[0]
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        driver = shown.startswith("postgresql") and isinstance(error, ImportError)
+        way_out = 'pip install "senas[postgres]", and write postgresql+psycopg://...' if driver else "start that server"
         raise ConfigError(
-            f"storage.url: {shown} does not open ({cause}); start that server, or leave storage.url out for a file"
+            f"storage.url: {shown} does not open ({cause}); {way_out}, or leave storage.url out for a file"
         ) from error
 
 

@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +18,17 @@ from safetensors.torch import save
 from torch import nn
 
 from senas.core.ports import Listen, Pulse, Report
+from senas.core.recipe import Device, Recipe
 from senas.core.trial import Failure, Job, Result, Status
 from senas.errors import ConfigError
 from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
 from senas.training.data import Images, seed_of
-from senas.training.task import Classification, Recipe
+from senas.training.task import Classification
 
 PULSE_SECONDS = 5.0
 """Between two pulses amid an epoch. Each reads the loss, for which the device has to finish its work."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """Where and how arithmetic is done. Threads: of torch on a CPU; None chooses, see `threads_for`."""
-
-    accelerator: str = "auto"
-    precision: str = "32-true"
-    compile: bool = False
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"trainer.threads must be at least 1, got {self.threads}; null chooses")
 
 
 class Standalone:

@@ -1,7 +1,6 @@
 """The LightningModule: image classification with cross-entropy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,37 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from senas.errors import ConfigError
+from senas.core.recipe import Recipe
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
-SCHEDULES = ("one_cycle", "cosine", "constant")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How a network is trained. `lr` is the highest learning rate of the schedule, which spans the planned epochs."""
-
-    optimizer: str
-    lr: float
-    weight_decay: float
-    schedule: str
-    label_smoothing: float
-    channels_last: bool = False
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise ConfigError(f'trainer.optimizer must be one of {", ".join(OPTIMIZERS)}, got "{self.optimizer}"')
-        if self.schedule not in SCHEDULES:
-            raise ConfigError(f'trainer.schedule must be one of {", ".join(SCHEDULES)}, got "{self.schedule}"')
-        if not 0 < self.lr < float("inf"):
-            raise ConfigError(f"trainer.lr must be a number above 0, got {self.lr}")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise ConfigError(f"trainer.weight_decay must be a number of at least 0, got {self.weight_decay}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
 
 class Classification(pl.LightningModule):

@@ -6,12 +6,12 @@ from hypothesis import settings
 
 from senas.core.block import SEBlock
 from senas.core.config import SEConfig
+from senas.core.recipe import Device, Recipe
 from senas.model.backbones import build
 from senas.model.sites import trace
 from senas.training.data import ImageData
 from senas.training.datasets import digits
-from senas.training.standalone import Device, Standalone
-from senas.training.task import Recipe
+from senas.training.standalone import Standalone
 
 settings.register_profile("senas", deadline=None, derandomize=True)
 settings.load_profile("senas")

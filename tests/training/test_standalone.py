@@ -12,10 +12,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from senas.core.config import SEConfig
+from senas.core.recipe import Device
 from senas.core.trial import Failure, Job, Status
 from senas.model.backbones import build
 from senas.model.cost import macs, params
-from senas.training.standalone import Device, threads_for
+from senas.training.standalone import threads_for
 
 NONE = SEConfig()
 

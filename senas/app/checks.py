@@ -1,0 +1,128 @@
+"""What can be checked of a configuration before torch is imported, which takes seconds. Nothing is written."""
+
+from pathlib import Path
+from typing import Any
+
+from senas.app.paths import StudyFolder
+from senas.app.schema import ObjectiveConfig, SpaceConfig, StudyConfig, TrackingConfig, TrainerConfig
+from senas.core.address import hidden, silence
+from senas.core.block import Activation, Gate, Placement, Squeeze, member
+from senas.core.objective import Penalized
+from senas.core.recipe import Device, Recipe
+from senas.core.space import Axes
+from senas.core.standing import PICKS
+from senas.errors import ConfigError
+
+ANSWER_SECONDS = 4.0
+"""How long a server may take to answer at all."""
+
+
+def check(command: str, config: Any) -> None:
+    """Raises SenasError for the first key that no command of this kind can accept."""
+    if command == "search":
+        _study(config.study)
+    elif command in ("front", "export"):
+        _margin(config.study.margin)
+        _penalty(config.objective.penalty)
+    elif command == "dashboard" and not 0 <= config.port < 65536:
+        raise ConfigError(f"port must be between 0 and 65535, got {config.port}")
+    if not config.root.strip():
+        raise ConfigError("root is empty; name the folder that everything is written to")
+    if trainer := getattr(config, "trainer", None):
+        _trainer(trainer)
+    if space := getattr(config, "space", None):
+        axes(space)
+    if command == "search":
+        _objective(config.objective)
+    if tracking := getattr(config, "tracking", None):
+        _tracking(tracking)
+
+
+def check_surroundings(command: str, config: Any) -> None:
+    """Raises StudyError for a study that is not there, ConfigError within seconds for a server that does not answer."""
+    if command in ("front", "export"):
+        StudyFolder(Path(config.root), config.study.name).existing()
+    if (storage := getattr(config, "storage", None)) and storage.url:
+        _answers("storage.url", storage.url, "leave storage.url out for a file")
+    tracking = getattr(config, "tracking", None)
+    if tracking and tracking.name == "mlflow" and tracking.uri:
+        _answers("tracking.uri", tracking.uri, "keep the record in a file: tracking.uri=sqlite:///mlflow.db")
+
+
+def axes(space: SpaceConfig) -> Axes:
+    """The axes of a search space. Raises SpaceError for a word or a number that none can have."""
+    return Axes(
+        sites=tuple(space.sites),
+        per=space.per,
+        reduction=tuple(space.reduction),
+        placement=tuple(member(Placement, word, "space.placement") for word in space.placement),
+        squeeze=tuple(member(Squeeze, word, "space.squeeze") for word in space.squeeze),
+        gate=tuple(member(Gate, word, "space.gate") for word in space.gate),
+        activation=tuple(member(Activation, word, "space.activation") for word in space.activation),
+        bias=tuple(space.bias),
+        optional=space.optional,
+    )
+
+
+def _study(study: StudyConfig) -> None:
+    if study.trials < 1:
+        raise ConfigError(f"study.trials must be at least 1, got {study.trials}")
+    if not 0 <= study.seed < 2**63:
+        raise ConfigError(f"study.seed must be at least 0 and below 2^63, got {study.seed}")
+    _margin(study.margin)
+    if study.name is not None:
+        StudyFolder(Path(), study.name)
+
+
+def _margin(margin: float | None) -> None:
+    if margin is not None and not margin >= 0:
+        raise ConfigError(f"study.margin must be at least 0, got {margin}")
+
+
+def _penalty(penalty: float | None) -> None:
+    if penalty is not None:
+        Penalized(penalty, 1)
+
+
+def _trainer(trainer: TrainerConfig) -> None:
+    if trainer.epochs < 1:
+        raise ConfigError(f"trainer.epochs must be at least 1, got {trainer.epochs}")
+    if trainer.batch_size < 1:
+        raise ConfigError(f"trainer.batch_size must be at least 1, got {trainer.batch_size}")
+    Recipe(
+        optimizer=trainer.optimizer,
+        lr=trainer.lr,
+        weight_decay=trainer.weight_decay,
+        schedule=trainer.schedule,
+        label_smoothing=trainer.label_smoothing,
+    )
+    Device(threads=trainer.threads)
+
+
+def _objective(objective: ObjectiveConfig) -> None:
+    if objective.name == "penalized":
+        _penalty(objective.penalty)
+    if objective.pick not in PICKS:
+        raise ConfigError(f'objective.pick must be one of {", ".join(PICKS)}, got "{objective.pick}"')
+
+
+def _tracking(tracking: TrackingConfig) -> None:
+    if tracking.name not in ("mlflow", "none"):
+        raise ConfigError(f'tracking.name: there is no "{tracking.name}"; there are mlflow, none')
+    if tracking.name == "mlflow" and not tracking.experiment.strip():
+        raise ConfigError("tracking.experiment is empty; name the MLflow experiment, such as senas")
+
+
+def _answers(key: str, address: str, way_out: str) -> None:
+    if why := silence(address, ANSWER_SECONDS):
+        raise ConfigError(
+            f"{key}: nothing answers at {hidden(address)} ({why}); start its server ({_start(address)}), or {way_out}"
+        )
+
+
+def _start(address: str) -> str:
+    if address.startswith("postgres"):
+        return "`pg_ctl start` or `service postgresql start`"
+    if address.startswith("http"):
+        return "`mlflow server --backend-store-uri sqlite:///mlflow.db`, or `senas dashboard`"
+    return "as its manual says"

@@ -1,0 +1,46 @@
+"""How a network is trained, and on what: values that can be checked before any framework is there."""
+
+from dataclasses import dataclass
+
+from senas.errors import ConfigError
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("one_cycle", "cosine", "constant")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network is trained. `lr` is the highest learning rate of the schedule, which spans the planned epochs."""
+
+    optimizer: str
+    lr: float
+    weight_decay: float
+    schedule: str
+    label_smoothing: float
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f'trainer.optimizer must be one of {", ".join(OPTIMIZERS)}, got "{self.optimizer}"')
+        if self.schedule not in SCHEDULES:
+            raise ConfigError(f'trainer.schedule must be one of {", ".join(SCHEDULES)}, got "{self.schedule}"')
+        if not 0 < self.lr < float("inf"):
+            raise ConfigError(f"trainer.lr must be a number above 0, got {self.lr}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ConfigError(f"trainer.weight_decay must be a number of at least 0, got {self.weight_decay}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {self.label_smoothing}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Where and how arithmetic is done. Threads: of torch on a CPU; None chooses, see `threads_for`."""
+
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    compile: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"trainer.threads must be at least 1, got {self.threads}; null chooses")
