@@ -130,7 +130,9 @@ def _same_ratios(config: SEConfig, before: Sequence[Site], sites: Sequence[Site]
     channels = {site.name: site.place(block.placement).channels for site, block in config.on(before)}
     return SEConfig(
         {
-            site.name: replace(block, hidden=max(1, block.hidden * site.place(block.placement).channels // 4))
+            site.name: replace(
+                block, hidden=max(1, block.hidden * site.place(block.placement).channels // channels[site.name])
+            )
             for site, block in config.on(sites)
         }
     )
