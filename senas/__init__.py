@@ -5,6 +5,7 @@ senas.open_study(name)      one that was launched before
 senas.train(se, ...)        several seeds at full length, compared on the test part
 senas.export(study, to)     an SE configuration and its weights, in a folder
 senas.load(folder)          an exported network, with its weights
+senas.read(folder)          what it takes and gives: shape, mean, std, classes, scores
 senas.insert_se(module, "se.yaml", example_input)   an SE configuration on a network of yours
 senas.sites(...)            where in a backbone SE blocks can go
 senas.dashboard(...)        MLflow on the studies
@@ -18,8 +19,9 @@ from senas import torchvision_beside_cpu_torch
 if TYPE_CHECKING:
     from senas.app.notebook import dashboard, export, open_study, search, sites, train
     from senas.exported.network import insert_se, load
+    from senas.exported.package import read
 
-__all__ = ["dashboard", "export", "insert_se", "load", "open_study", "search", "sites", "train"]
+__all__ = ["dashboard", "export", "insert_se", "load", "open_study", "read", "search", "sites", "train"]
 
 torchvision_beside_cpu_torch.install()
 
@@ -27,6 +29,6 @@ torchvision_beside_cpu_torch.install()
 def __getattr__(name: str) -> Any:
     """Imports torch when it is first needed: `senas --help` has no use for it."""
     if name in __all__:
-        home = "senas.exported.network" if name in ("insert_se", "load") else "senas.app.notebook"
-        return getattr(import_module(home), name)
+        homes = {"insert_se": "exported.network", "load": "exported.network", "read": "exported.package"}
+        return getattr(import_module(f"senas.{homes.get(name, 'app.notebook')}"), name)
     raise AttributeError(f"module 'senas' has no attribute '{name}'")

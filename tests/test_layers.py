@@ -38,6 +38,8 @@ HOMES = {
     "matplotlib": {"report"},
     "rich": {"report"},
     "sklearn": {"training"},
+    "onnx": {"exported"},
+    "onnxruntime": {"exported"},
 }
 STANDARD_LIBRARY = set(sys.stdlib_module_names)
 FRUGAL = {"errors": STANDARD_LIBRARY, "core": STANDARD_LIBRARY | {"numpy"}}

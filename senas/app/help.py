@@ -30,7 +30,9 @@ EXAMPLES = {
   senas sites space=paper space.per=site               how large a search space is, and what it chooses from""",
     "export": """\
   senas export study.name=NAME                         the recommended configuration, to exported/NAME
-  senas export study.name=NAME pick=trial:7 to=DIR     another one, elsewhere""",
+  senas export study.name=NAME pick=trial:7 to=DIR     another one, elsewhere
+  senas export study.name=NAME pick=budget:500         the best that at most 500 SE parameters bought
+  senas export study.name=NAME format=onnx             with model.onnx, for those who have no PyTorch""",
     "dashboard": """\
   senas dashboard                                      the newest study
   senas dashboard study.name=NAME port=5001""",

@@ -123,7 +123,9 @@ class ExportConfig:
     study: StudyName = MISSING
     objective: Rescore = MISSING
     pick: str | None = None
+    format: str = MISSING
     to: str | None = None
+    overwrite: bool = MISSING
 
 
 @dataclass

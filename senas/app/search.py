@@ -165,7 +165,7 @@ def _conclude(terminal: Terminal, setup: Setup, trials: list[Trial], recorder: R
         picked=picked,
         sites=setup.sites,
     )
-    se = se_yaml(exported(setup, picked, why), setup.sites)
+    se = se_yaml(exported(setup, standing, picked, why), setup.sites)
     setup.folder.front_csv.write_text(table.csv())
     setup.folder.front_png.write_bytes(png)
     page = _page(setup, trials, picked, why).encode()

@@ -1,11 +1,19 @@
 """What several commands show of a study: its front, its pick, and the pick as an export."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
 from senas.app.wiring import Setup, digest
+from senas.core.config import SEConfig
 from senas.core.standing import Standing
-from senas.core.trial import Trial
+from senas.core.trial import Status, Trial
 from senas.exported.package import Exported
 from senas.report.console import Terminal
 from senas.report.table import FrontTable
+
+RECIPE = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "label_smoothing", "precision")
+"""What of the trainer's options an export tells."""
 
 
 def front_table(setup: Setup, standing: Standing, picked: Trial) -> FrontTable:
@@ -32,7 +40,7 @@ def one_seed(setup: Setup) -> str:
     )
 
 
-def exported(setup: Setup, trial: Trial, why: str) -> Exported:
+def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Exported:
     """A trial as what se.yaml says of it."""
     config, data = setup.config, setup.data
     width = {} if config.backbone.width is None else {"width": config.backbone.width}
@@ -49,9 +57,43 @@ def exported(setup: Setup, trial: Trial, why: str) -> Exported:
             "trial": trial.number,
             "pick": why,
             "data": config.data["name"],
+            "images": {"training": data.counts.train, "validation": data.counts.val},
+            **({"split_seed": config.data["split_seed"]} if "split_seed" in config.data else {}),
             "seed": trial.seed,
             "seeds_behind_each_score": 1,
             "epochs": len(trial.curve),
+            "trainer": {key: value for key, value in asdict(config.trainer).items() if key in RECIPE},
+            "objective": setup.objective.words,
+            "space": {"configurations": setup.space.size, **asdict(config.space)},
+            "sampler": _words(config.sampler),
+            "pruner": _words(config.pruner),
+            "trials": _outcomes(standing.trials),
             "setting": digest(setup.fingerprint)[:12],
+            "baselines": _baselines(setup, standing),
         },
     )
+
+
+def _words(made: Mapping[str, Any]) -> str:
+    """A sampler or a pruner with its options: `TPESampler, n_startup_trials 10`."""
+    target = str(made.get("_target_") or "none").rpartition(".")[2]
+    return ", ".join([target, *(f"{key} {value}" for key, value in made.items() if key != "_target_")])
+
+
+def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:
+    """How many trials came to which end; those answered from an earlier one are counted by themselves."""
+    repeated = sum(trial.repeats is not None for trial in trials)
+    ends = {
+        "trained to the end": Status.COMPLETE,
+        "pruned": Status.PRUNED,
+        "failed": Status.FAILED,
+    }
+    counts = {words: sum(t.status is end and t.repeats is None for t in trials) for words, end in ends.items()}
+    return {**counts, "answered from an earlier one": repeated}
+
+
+def _baselines(setup: Setup, standing: Standing) -> dict[str, dict[str, Any]]:
+    """No SE, and SE everywhere at r = 16, where the study measured them."""
+    wanted = {"none": SEConfig(), "all16": SEConfig.everywhere(setup.sites, 16)}
+    found = {name: [t for t in standing.measured if t.config == config] for name, config in wanted.items()}
+    return {name: {"trial": t[0].number, "scores": dict(t[0].scores)} for name, t in found.items() if t}

@@ -43,7 +43,7 @@ def se_yaml(exported: Exported, sites: Sequence[Site]) -> str:
     parts: list[tuple[str, Mapping[str, Any]]] = [
         ("# What the network is.\n", {"format": FORMAT, "backbone": dict(exported.backbone)}),
         (
-            "# (C, H, W) of an image; pixels in [0, 1] become (pixel - mean) / std.\n",
+            f"# (C, H, W) of an image; {normalisation(exported)}.\n",
             {
                 "input": {
                     "shape": list(exported.shape),
@@ -63,6 +63,13 @@ def se_yaml(exported: Exported, sites: Sequence[Site]) -> str:
     ]
     head = "# An SE configuration, found by senas.\n"
     return head + _sections(parts) + "\n" + _se_section(exported.config, sites) + _sections(behind)
+
+
+def normalisation(exported: Exported) -> str:
+    """What becomes of an image before the network takes it, in words."""
+    if not any(exported.mean) and set(exported.std) == {1}:
+        return "images are taken as they come out of the study's data, which normalise by themselves"
+    return "pixels in [0, 1] become (pixel - mean) / std, channel by channel"
 
 
 def _sections(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> str:

@@ -168,7 +168,7 @@ def test_sites_says_where_blocks_can_go_and_what_they_cost(senas, folder):
 def test_an_export_holds_the_recommended_configuration_with_its_weights(senas, copied, folder):
     said = senas("export", "study.name=pilot", "to=out")
     assert (said.code, said.err) == (0, "")
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["se.yaml", "weights.safetensors"]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["README.md", "se.yaml", "weights.safetensors"]
     exported = read(folder / "out")
     trials = {number: (config, scores) for number, config, _, scores in proposed("runs", "pilot")}
     config, scores = trials[exported.provenance["trial"]]

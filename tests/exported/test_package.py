@@ -13,7 +13,7 @@ import senas
 from senas.core.block import Placement, SEBlock
 from senas.core.config import SEConfig
 from senas.errors import ExportError, SenasError, SpaceError
-from senas.exported.folder import refuse_foreign, write
+from senas.exported.folder import write
 from senas.exported.network import insert_se, load, network
 from senas.exported.package import read, se_yaml
 from senas.model.backbones import build
@@ -42,7 +42,7 @@ def test_the_reloaded_network_predicts_what_the_one_in_memory_does(
     assert torch.equal(load(tmp_path / "best")(images[:500]), net(images[:500]))
 
 
-def test_a_difference_would_be_seen(tmp_path, exported, traced, net, validation):
+def test_a_difference_is_refused_and_nothing_is_left(tmp_path, exported, traced, net, validation):
     class Moody(nn.Module):
         def __init__(self):
             super().__init__()
@@ -54,7 +54,9 @@ def test_a_difference_would_be_seen(tmp_path, exported, traced, net, validation)
         def forward(self, x):
             return self.net(x) + 0.25
 
-    assert write(tmp_path / "best", exported, traced.sites, Moody(), [validation]).difference == pytest.approx(0.25)
+    with pytest.raises(ExportError, match=r"\Athe reloaded network's logits differ by 0\.25 "):
+        write(tmp_path / "best", exported, traced.sites, Moody(), [validation])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_loaded_network_is_in_eval_with_the_weights_of_the_study(folder, net):
@@ -88,14 +90,14 @@ def test_an_export_without_se_can_be_read_and_loaded(tmp_path, exported, traced,
     assert read(tmp_path / "none").config == SEConfig()
 
 
-def test_exporting_again_into_the_same_folder_replaces_both_files(folder, exported, traced, validation):
+def test_exporting_again_into_the_same_folder_replaces_all_files(folder, exported, traced, validation):
     from dataclasses import replace
 
     other = SEConfig({"layer2.0": SEBlock(hidden=1)})
     fresh = insert(build(**BACKBONE), other, traced).eval()
     write(folder, replace(exported, config=other), traced.sites, fresh, [validation])
     assert read(folder).config == other
-    assert sorted(path.name for path in folder.iterdir()) == ["se.yaml", "weights.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "se.yaml", "weights.safetensors"]
     assert torch.equal(load(folder)(validation[0][:4]), fresh(validation[0][:4]))
 
 
@@ -133,8 +135,8 @@ def test_a_site_keeps_its_name_whatever_yaml_would_make_of_it(exported, traced, 
     assert SEConfig.from_plain(yaml.safe_load(text)["se"]) == config
 
 
-def test_only_two_files_are_written_and_neither_is_a_pickle(folder, exported):
-    assert sorted(path.name for path in folder.iterdir()) == ["se.yaml", "weights.safetensors"]
+def test_only_three_files_are_written_and_none_is_a_pickle(folder, exported):
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "se.yaml", "weights.safetensors"]
     assert set(load_file(folder / "weights.safetensors")) == set(network(exported).state_dict())
 
 
@@ -282,46 +284,6 @@ def test_weights_of_another_network_are_refused_with_the_first_difference(folder
     words = {"missing": "layer1.0.se.fc1.weight", "unexpected": "layer2.0.se.fc1.weight", "shape": "fc.weight"}
     with pytest.raises(ExportError, match=rf"\A.*holds the weights of another network: .*{words[change]}.*\Z"):
         load(folder)
-
-
-# Folders
-
-
-def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path, exported, traced, net, validation):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ExportError, match=r"\Ato: .* holds something else \(thesis\.tex\); name a new folder\Z"):
-        write(tmp_path, exported, traced.sites, net, [validation])
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-def test_a_file_in_place_of_the_folder_is_refused_and_left_alone(tmp_path, exported, traced, net, validation):
-    (tmp_path / "best").write_text("mine")
-    with pytest.raises(ExportError, match=r"\Ato: .*best is a file; name a folder\Z"):
-        write(tmp_path / "best", exported, traced.sites, net, [validation])
-    assert (tmp_path / "best").read_text() == "mine"
-
-
-def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path, exported, traced, net, validation):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ExportError, match=r"\Ato: .* cannot be written: .*\Z"):
-        write(tmp_path / "file" / "best", exported, traced.sites, net, [validation])
-
-
-def test_an_export_that_fails_leaves_the_one_that_was_there(folder, exported, traced, validation):
-    from dataclasses import replace
-
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    wrong = build("resnet14", classes=5, channels=1, width=4)
-    with pytest.raises(ExportError, match=r"\A.*holds the weights of another network.*\Z"):
-        write(folder, replace(exported, config=SEConfig()), traced.sites, wrong, [validation])
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-
-
-def test_an_empty_or_missing_folder_and_an_older_export_are_welcome(tmp_path, folder):
-    (tmp_path / "empty").mkdir()
-    for welcome in (tmp_path / "empty", tmp_path / "missing", folder):
-        refuse_foreign(welcome)
 
 
 # On a network of yours

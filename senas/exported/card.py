@@ -1,0 +1,311 @@
+"""README.md: what an export is and how it was found, for a colleague who never saw senas.
+
+It renders what se.yaml says, and what was checked. A line about something that was not recorded is left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from senas.core.block import Placement
+from senas.core.config import spoken_block
+from senas.core.site import Site
+from senas.exported.package import Exported, normalisation
+
+CARD_FILE = "README.md"
+MARK = "<!-- Written by senas export, which replaces it. -->"
+PLACES = {
+    Placement.PRE: "before the residual branch",
+    Placement.INNER_BEFORE_RELU: "inside the branch, after its middle convolution and normalisation, before the ReLU",
+    Placement.INNER: "inside the branch, after its middle convolution, normalisation and ReLU",
+    Placement.STANDARD: "at the end of the residual branch, before the addition",
+    Placement.IDENTITY: "on the shortcut, before the addition",
+    Placement.POST_BEFORE_RELU: "after the addition, before the ReLU",
+    Placement.POST: "after the addition and the ReLU",
+}
+BASELINES = {"none": "no SE", "all16": "SE everywhere at r = 16, standard"}
+"""What a study measures to compare with, as its provenance calls it, and in words."""
+FOUND = {
+    "study": "study",
+    "trial": "trial",
+    "pick": "chosen as",
+    "objective": "minimised",
+    "space": "search space",
+    "sampler": "proposals by",
+    "pruner": "stopped early by",
+    "trials": "trials",
+    "epochs": "epochs of this trial",
+    "trainer": "training",
+    "images": "images",
+    "split_seed": "seed of the split",
+    "seed": "seed of the training",
+    "setting": "digest of space, setting, objective and seed",
+}
+BY_NUMBER = "named by you"
+"""What a pick by number says to who made it."""
+SHOWN_CLASSES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How the export did on the validation images.
+
+    difference:  largest absolute difference of a logit between the reloaded network and the one in memory.
+    val_loss:    of the reloaded network, mean cross-entropy in nats, and `val_accuracy`.
+    onnx_images, onnx_difference: the same between onnxruntime and PyTorch; None where there is no model.onnx.
+    """
+
+    images: int
+    difference: float
+    val_loss: float
+    val_accuracy: float
+    onnx_images: int | None = None
+    onnx_difference: float | None = None
+
+
+def card(exported: Exported, sites: Sequence[Site], parity: Parity, versions: Mapping[str, str]) -> str:
+    """The text of README.md. Equal arguments give equal texts."""
+    parts = [
+        _head(exported, sites),
+        _what_it_is(exported),
+        _site_by_site(exported, sites),
+        _how_it_was_found(exported),
+        _comparison(exported),
+        _seeds(exported),
+        _checked(exported, parity),
+        _use(exported, onnx=parity.onnx_images is not None),
+        _limits(exported),
+        _versions_and_rights(versions),
+    ]
+    return MARK + "\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _head(exported: Exported, sites: Sequence[Site]) -> str:
+    data = exported.provenance.get("data")
+    on = f" on {_cell(data)}" if data else ""
+    having = (
+        f"with SE blocks at {len(exported.config)} of {len(sites)} sites" if exported.config else "without SE blocks"
+    )
+    return (
+        f"# {_cell(exported.backbone['name'])}{on}, {having}\n\n"
+        "A network that tells images of "
+        f"{len(exported.classes)} classes apart, with trained weights. A search tried where in the network "
+        "Squeeze-and-Excitation (SE) blocks should go, how narrow, and where each gate should sit; this is the "
+        "configuration that was exported from it. An SE block weighs the channels of a feature map by factors that it "
+        "computes from their means or maxima."
+    )
+
+
+def _what_it_is(exported: Exported) -> str:
+    scores, (channels, height, width) = exported.scores, exported.shape
+    rows = [("backbone", _mapping(exported.backbone))]
+    if {"params", "se_params"} <= set(scores):
+        added, backbone = scores["se_params"], scores["params"] - scores["se_params"]
+        rows.append(
+            (
+                "parameters",
+                f"{scores['params']:,.0f}, of which SE {added:,.0f} ({added / backbone:.2%} of the backbone's)",
+            )
+        )
+    if "macs" in scores:
+        rows.append(("multiply-accumulates for one image", f"{scores['macs']:,.0f} (convolutions and linear layers)"))
+    names = ", ".join(map(_cell, exported.classes[:SHOWN_CLASSES]))
+    more = f", ... (all {len(exported.classes)} in se.yaml)" if len(exported.classes) > SHOWN_CLASSES else ""
+    rows += [
+        ("input", f"float32 (batch, {channels}, {height}, {width}); {normalisation(exported)}"),
+        ("mean, std", f"{_numbers(exported.mean)}; {_numbers(exported.std)}"),
+        ("output", f"logits (batch, {len(exported.classes)}); the classes in order: {names}{more}"),
+    ]
+    return "## What it is\n\n" + _table(("", ""), rows)
+
+
+def _site_by_site(exported: Exported, sites: Sequence[Site]) -> str:
+    rows, used = [], set()
+    for site in sites:
+        if site.name not in exported.config:
+            rows.append((f"`{site.name}`", "none", "", "", ""))
+            continue
+        block = exported.config[site.name]
+        place = site.place(block.placement)
+        used.add(block.placement)
+        size = f"{place.channels} at {place.height} x {place.width}"
+        rows.append(
+            (
+                f"`{site.name}`",
+                _cell(spoken_block(block, site)),
+                str(block.hidden),
+                size,
+                f"{block.params(place.channels):,}",
+            )
+        )
+    table = _table(("site (module)", "SE block", "hidden width", "channels it weighs", "parameters"), rows)
+    words = [f"- {placement}: {PLACES[placement]}" for placement in Placement if placement in used]
+    ratio = "\n\nr16 is a hidden width of a 16th of the channels, at least 1." if used else ""
+    return "## Site by site\n\n" + table + ratio + ("\n\nPlacements:\n\n" + "\n".join(words) if words else "")
+
+
+def _how_it_was_found(exported: Exported) -> str:
+    told = dict(exported.provenance)
+    if told.get("pick") == BY_NUMBER:
+        told["pick"] = "this trial was asked for by its number"
+    rows = [(FOUND[key], _value(told[key])) for key in FOUND if key in told]
+    return "## How it was found\n\n" + (_table(("", ""), rows) if rows else "Not recorded.")
+
+
+def _comparison(exported: Exported) -> str:
+    baselines: Mapping[str, Any] = exported.provenance.get("baselines", {})
+    others = sorted(
+        set(exported.scores) - {"train_loss", "val_loss", "val_accuracy", "val_error", "se_params", "params", "macs"}
+    )
+    names = [name for name in ("val_loss", "val_accuracy", *others, "se_params") if name in exported.scores]
+    spoken = {"val_loss": "validation loss", "val_accuracy": "validation accuracy", "se_params": "SE parameters"}
+    rows = [("this one", _value(exported.provenance.get("trial", "")), *(_score(n, exported.scores[n]) for n in names))]
+    missing = []
+    for key, words in BASELINES.items():
+        if key not in baselines:
+            missing.append(f"Not measured in this study: {words}.")
+            continue
+        there = baselines[key]["scores"]
+        cells = [
+            f"{_score(n, there[n])} (this one: {_difference(n, exported.scores[n] - there[n])})" if n in there else ""
+            for n in names
+        ]
+        rows.append((words, _value(baselines[key]["trial"]), *cells))
+    table = _table(("configuration", "trial", *(spoken.get(name, _cell(name)) for name in names)), rows)
+    return (
+        "## Compared with\n\nMeasured in the same study, on the validation images, after the last epoch.\n\n"
+        + "\n\n".join([table, *missing])
+    )
+
+
+def _seeds(exported: Exported) -> str:
+    seeds, seed = exported.provenance.get("seeds_behind_each_score"), exported.provenance.get("seed")
+    if seeds != 1:
+        return "## What stands behind the figures\n\n" + (f"{seeds} seeds behind each." if seeds else "Not recorded.")
+    by_number = exported.provenance.get("pick", BY_NUMBER) == BY_NUMBER
+    chosen = "" if by_number else "It was chosen among the trials by validation scores, which flatters those scores. "
+    return (
+        f"## What stands behind the figures\n\nOne training each, with seed {seed}. How far two trainings of one "
+        "configuration with different seeds lie apart was not measured. So it cannot be concluded from the table that "
+        "this configuration is better or worse than another one in it, nor what another training of it would reach. "
+        f"{chosen}No test image was used."
+    )
+
+
+def _checked(exported: Exported, parity: Parity) -> str:
+    lines = [
+        "- The weights were loaded again from `weights.safetensors` and compared with those in memory on "
+        f"{parity.images:,} validation images: largest difference of a logit {parity.difference:.3g}; validation loss "
+        f"{parity.val_loss:.4f}, accuracy {parity.val_accuracy:.2%}."
+    ]
+    measured = exported.scores.get("val_loss")
+    if measured is not None and not same_loss(parity.val_loss, measured):
+        lines.append(
+            f"- These weights do not score what the study measured ({measured:.4f}), as can be where another machine, "
+            "precision or version computed them."
+        )
+    if parity.onnx_images is not None:
+        lines.append(
+            f"- `model.onnx` was run with onnxruntime on {parity.onnx_images:,} validation images in batches of 1, 4 "
+            f"and 7: largest difference of a logit to PyTorch {parity.onnx_difference:.3g}."
+        )
+    return "## Checked\n\n" + "\n".join(lines)
+
+
+def same_loss(reloaded: float, measured: float) -> bool:
+    """Whether a validation loss agrees with the one measured, to what rounding makes of it."""
+    return abs(reloaded - measured) <= 1e-3 * max(1.0, abs(measured))
+
+
+def _use(exported: Exported, *, onnx: bool) -> str:
+    channels, height, width = exported.shape
+    text = f"""## How to use it
+
+In PyTorch, with senas installed, from the folder that this file is in:
+
+```python
+import senas
+import torch
+
+about, net = senas.read("."), senas.load(".")
+mean, std = (torch.tensor(values)[:, None, None] for values in (about.mean, about.std))
+pixels = torch.rand(2, {channels}, {height}, {width})  # your images, in [0, 1]
+with torch.no_grad():
+    logits = net((pixels - mean) / std)
+print([about.classes[i] for i in logits.argmax(1)])
+```"""
+    if not onnx:
+        return text
+    return f"""{text}
+
+With onnxruntime, without PyTorch and senas; `model.onnx` has all it needs in it:
+
+```python
+import json
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx")
+about = session.get_modelmeta().custom_metadata_map
+mean, std = (np.array(json.loads(about[key]), np.float32)[:, None, None] for key in ("mean", "std"))
+pixels = np.random.rand(2, {channels}, {height}, {width}).astype(np.float32)  # your images, in [0, 1]
+(logits,) = session.run(["logits"], {{"images": (pixels - mean) / std}})
+print([json.loads(about["classes"])[i] for i in logits.argmax(1)])
+```"""
+
+
+def _limits(exported: Exported) -> str:
+    channels, height, width = exported.shape
+    return (
+        f"## Limits\n\nMeasured on images of {channels} x {height} x {width} of the validation part only. Not "
+        "measured: other images or sizes, test images, single classes, calibration, robustness, time on any device."
+    )
+
+
+def _versions_and_rights(versions: Mapping[str, str]) -> str:
+    return (
+        f"## Versions and rights\n\nExported with {_mapping(versions)}.\n\nSE blocks are from Hu, Shen, Albanie, Sun "
+        "and Wu, [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507): cite it. The blocks are senas's "
+        "own code, and no weights of the paper's authors are in here. senas is licensed under Apache-2.0; which "
+        "licence the images have, and what it says of weights trained on them, is not recorded here."
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _score(name: str, value: float) -> str:
+    return f"{value:,.0f}" if name == "se_params" else f"{value:.2%}" if name == "val_accuracy" else f"{value:.4f}"
+
+
+def _difference(name: str, value: float) -> str:
+    if name == "se_params":
+        return f"{value:+,.0f}"
+    return f"{100 * value:+.2f} points" if name == "val_accuracy" else f"{value:+.4f}"
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _value(value: Any) -> str:
+    return _mapping(value) if isinstance(value, Mapping) else _cell(value)
+
+
+def _mapping(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_cell(key)} {_cell(value)}" for key, value in values.items())
+
+
+def _cell(value: Any) -> str:
+    """In a line of Markdown, and meaning nothing there."""
+    if isinstance(value, list | tuple):
+        return " ".join(map(_cell, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
+    for sign in "\\`*_[]<>|#":
+        text = text.replace(sign, f"\\{sign}" if sign != "<" else "&lt;")
+    return text

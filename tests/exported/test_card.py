@@ -1,0 +1,172 @@
+"""The model card: renders what is known of an export, and nothing else."""
+
+import contextlib
+import io
+import re
+from dataclasses import replace
+
+import pytest
+
+from senas.core.config import SEConfig
+from senas.exported.card import BASELINES, MARK, Parity, card
+from senas.exported.folder import write
+
+PARITY = Parity(images=539, difference=0.0, val_loss=0.4, val_accuracy=0.875)
+WITH_ONNX = replace(PARITY, onnx_images=504, onnx_difference=3.5e-7)
+FOUND = {
+    "study": "pilot",
+    "trial": 3,
+    "pick": "lowest validation loss",
+    "data": "digits",
+    "seed": 7,
+    "seeds_behind_each_score": 1,
+    "epochs": 12,
+    "sampler": "TPESampler, n_startup_trials 10",
+    "setting": "00a7ec",
+    "baselines": {
+        "none": {"trial": 0, "scores": {"val_loss": 0.5, "val_accuracy": 0.85, "se_params": 0}},
+        "all16": {"trial": 1, "scores": {"val_loss": 0.38, "val_accuracy": 0.9, "se_params": 791}},
+    },
+}
+SCORES = {"val_loss": 0.4, "val_accuracy": 0.875, "se_params": 100, "params": 1100, "macs": 5000}
+
+
+@pytest.fixture
+def found(exported):
+    return replace(exported, scores=SCORES, provenance=FOUND)
+
+
+@pytest.fixture
+def write_card(traced):
+    def text(exported, parity=PARITY):
+        return card(exported, traced.sites, parity, {"python": "3.11.7", "torch": "2.13.0"})
+
+    return text
+
+
+def line(text, start):
+    (found,) = [line for line in text.splitlines() if line.startswith(start)]
+    return found
+
+
+def test_equal_exports_have_equal_cards(found, write_card):
+    assert write_card(found) == write_card(replace(found)) != write_card(replace(found, classes=("a",) * 5))
+
+
+def test_every_site_is_there_with_what_it_has(found, write_card):
+    text = write_card(found)
+    assert line(text, "| `layer1.0`") == "| `layer1.0` | r2 pre | 2 | 4 at 8 x 8 | 22 |"
+    assert line(text, "| `layer2.0`") == "| `layer2.0` | none |  |  |  |"
+    assert line(text, "| `layer3.0`").startswith(
+        "| `layer3.0` | h3 standard max 2sigmoid silu no\\_bias | 3 | 16 at 2 x 2 |"
+    )
+    assert "- pre: before the residual branch" in text
+    assert "- identity:" not in text
+
+
+def test_what_the_network_takes_and_gives_is_there(found, write_card):
+    text = write_card(found)
+    assert line(text, "| input |") == (
+        "| input | float32 (batch, 1, 8, 8); pixels in [0, 1] become (pixel - mean) / std, channel by channel |"
+    )
+    assert "0, yes, Ünï: code, T-shirt, \\#4" in line(text, "| output |")
+    assert line(text, "| parameters |") == "| parameters | 1,100, of which SE 100 (10.00% of the backbone's) |"
+
+
+def test_data_that_normalise_by_themselves_are_not_said_to_be_pixels(found, write_card):
+    assert "which normalise by themselves" in line(write_card(replace(found, mean=(0.0,), std=(1.0,))), "| input |")
+
+
+def test_each_baseline_has_its_scores_and_the_difference(found, write_card):
+    text = write_card(found)
+    assert line(text, "| no SE |") == (
+        "| no SE | 0 | 0.5000 (this one: -0.1000) | 85.00% (this one: +2.50 points) | 0 (this one: +100) |"
+    )
+    assert "| 1 | 0.3800 (this one: +0.0200) |" in line(text, "| SE everywhere at r = 16")
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_that_was_not_measured_is_said_to_be_missing(found, write_card, name):
+    others = {key: value for key, value in FOUND["baselines"].items() if key != name}
+    text = write_card(replace(found, provenance={**FOUND, "baselines": others}))
+    assert f"Not measured in this study: {BASELINES[name]}." in text
+    assert f"| {BASELINES[name]} |" not in text
+
+
+def test_how_it_was_found_has_what_was_recorded_and_no_more(found, write_card):
+    assert line(write_card(found), "| proposals by |") == "| proposals by | TPESampler, n\\_startup\\_trials 10 |"
+    assert "| search space |" not in write_card(found)
+    assert "## How it was found\n\nNot recorded." in write_card(replace(found, provenance={}))
+
+
+def test_one_seed_is_said_to_allow_no_ranking(found, write_card):
+    text = write_card(found)
+    assert "One training each, with seed 7." in text
+    assert "it cannot be concluded from the table" in text
+    assert "flatters those scores" in text
+
+
+def test_a_trial_asked_for_by_number_is_not_said_to_be_chosen_by_its_score(found, write_card):
+    text = write_card(replace(found, provenance={**FOUND, "pick": "named by you"}))
+    assert "flatters" not in text
+    assert line(text, "| chosen as |") == "| chosen as | this trial was asked for by its number |"
+
+
+def test_weights_that_score_otherwise_are_owned_up_to(found, write_card):
+    assert "do not score what the study measured" not in write_card(found)
+    assert "do not score what the study measured (0.4000)" in write_card(found, replace(PARITY, val_loss=0.42))
+
+
+def test_onnx_is_spoken_of_only_where_it_is_there(found, write_card):
+    assert "onnx" not in write_card(found)
+    assert "on 504 validation images in batches of 1, 4 and 7: largest difference of a logit to PyTorch 3.5e-07." in (
+        write_card(found, WITH_ONNX)
+    )
+
+
+def test_a_metric_of_ones_own_is_a_column(found, write_card):
+    text = write_card(replace(found, scores={**SCORES, "f1": 0.8125}))
+    assert line(text, "| configuration |") == (
+        "| configuration | trial | validation loss | validation accuracy | f1 | SE parameters |"
+    )
+    assert line(text, "| this one |") == "| this one | 3 | 0.4000 | 87.50% | 0.8125 | 100 |"
+
+
+@pytest.mark.parametrize("hostile", ["a|b", "<script>alert(1)</script>", "[x](http://y)", "line\nbreak", "`tick`"])
+def test_names_mean_nothing_in_markdown(found, write_card, hostile):
+    text = write_card(replace(found, classes=(hostile, *found.classes[1:]), provenance={**FOUND, "study": hostile}))
+    assert "<script" not in text
+    assert "x](http" not in text
+    for row in (line(text, "| study |"), line(text, "| output |")):
+        assert len(re.findall(r"(?<!\\)\|", row)) == 3
+        assert not re.search(r"(?<!\\)`", row)
+
+
+def test_the_configuration_without_se_has_a_card_too(found, write_card):
+    text = write_card(replace(found, config=SEConfig()))
+    assert "# resnet8 on digits, without SE blocks" in text
+    assert "Placements" not in text
+
+
+def test_the_export_has_its_card_with_what_was_checked(folder, exported, traced, net, validation):
+    text = (folder / "README.md").read_text()
+    assert text.startswith(f"{MARK}\n\n# resnet8")
+    assert "on 700 validation images: largest difference of a logit 0;" in text
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write(folder, exported, traced.sites, net, [validation])
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("onnx", [False, True], ids=["torch", "onnx"])
+def test_the_code_on_the_card_runs_as_it_stands(tmp_path, exported, traced, net, validation, monkeypatch, onnx):
+    if onnx:
+        pytest.importorskip("onnxruntime")
+    write(tmp_path / "best", exported, traced.sites, net, [validation], onnx=onnx)
+    monkeypatch.chdir(tmp_path / "best")
+    snippets = re.findall(r"```python\n(.*?)```", (tmp_path / "best" / "README.md").read_text(), re.DOTALL)
+    assert len(snippets) == 1 + onnx
+    for snippet in snippets:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(snippet, {})
+        assert set(eval(said.getvalue())) <= set(exported.classes)
