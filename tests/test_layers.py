@@ -37,6 +37,7 @@ HOMES = {
     "mlflow": {"record"},
     "matplotlib": {"report"},
     "rich": {"report"},
+    "optuna_dashboard": {"study"},
     "sklearn": {"training"},
     "onnx": {"exported"},
     "onnxruntime": {"exported"},

@@ -162,6 +162,7 @@ class Newest:
 class DashboardConfig:
     root: str = MISSING
     tracking: TrackingConfig = MISSING
+    dashboard: str = MISSING
     study: Newest = MISSING
     port: int = MISSING
 

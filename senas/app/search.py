@@ -227,7 +227,7 @@ The front over validation loss and SE parameters:
 {one_seed(setup)}
 
 `senas export study.name={setup.folder.name}` writes the recommended one with its weights; its se.yaml is among the
-artifacts here."""
+artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""
 
 
 def _greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Sequence[str]) -> None:

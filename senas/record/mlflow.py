@@ -22,7 +22,7 @@ from senas.core.site import Site
 from senas.core.trial import Status, Trial
 from senas.record.address import DOWN, connect, hidden, reach, reason, refused
 from senas.record.dataset import PartUsed, inputs
-from senas.record.limits import cut_lines, run_tags
+from senas.record.limits import cut_lines, key, run_tags
 from senas.record.registry import Recommended, model_name, register
 from senas.record.study_run import NOTE, ROLE, begin, experiment_called
 from senas.record.trial_run import ENDS, PARENT, PARETO, TRIAL, TrialRuns, front_tags, same_value, times
@@ -322,7 +322,8 @@ class MlflowRecorder:
 
     def _save_view(self) -> None:
         experiment = self._experiment.experiment_id
-        save_view(self._client, experiment, self._runs.study, self.run_id)
+        sites = [key(site.name) for site in self._runs.sites]
+        save_view(self._client, experiment, self._runs.study, self.run_id, sites)
         self._experiment = self._client.get_experiment(experiment)
 
     def _drop_unfinished(self) -> None:

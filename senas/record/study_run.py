@@ -11,15 +11,29 @@ from senas.errors import ConfigError
 from senas.record.limits import run_params, run_tags
 
 STUDY, ROLE, NOTE = "senas.study", "senas.role", "mlflow.note.content"
+ALIKE = 1000  # studies read where a filter can only say what a name is like
 ABOUT = """\
 Searches by **senas** for where a convolutional network should get Squeeze-and-Excitation (SE) blocks, how narrow each
 should be, and where in its unit the gate should sit.
 
-- A run at the top level is one **study**. Its description has the result, its artifacts the figures.
-- Each run inside is one **trial**: a network with one choice of SE blocks (tag `sites`; one parameter a site), trained
-  for some epochs. `val_loss` is its validation loss, `se_params` what its SE blocks cost.
-- `pareto = true`: no other trial of the study has both a lower validation loss and fewer SE parameters.
-- Under **Views** there is a picture of each study's front.
+- A run at the top level is one **study**: one search. Its description has the result, its artifacts the figures; open
+  `front.html` for the front with every configuration drawn.
+- Each run inside is one **trial**: a network with one choice of SE blocks (tag `sites`; one parameter a site, such as
+  `r16 standard`: a 16th as many hidden units as channels, the gate at the standard place), trained for some epochs.
+- Under **Views** there is a picture of each study's front. Under **Models**, `senas-<study>` with the alias
+  `recommended` is the network that the study recommends.
+
+| metric | what it is |
+| --- | --- |
+| `val_loss`, `val_accuracy`, `val_error` | on the validation images; the loss is the mean cross-entropy in nats |
+| `train_loss` | mean over the epoch's training images |
+| `running_train_loss`, `epochs_done` | amid a long epoch of a trial that is training, by step of the optimizer |
+| `se_params`, `params`, `macs` | weights of the SE blocks, of the whole network; multiply-accumulates an image |
+| `se_share` | `se_params` as a share of those of the largest configuration in the space |
+| `penalized_loss` | what the search minimises: `val_loss` plus a penalty on `se_share` |
+| `hypervolume` (of a study) | area that its front covers, in nats x parameters: it grows as the front improves |
+
+`pareto = true`: no other trial of the study has both a lower validation loss and fewer SE parameters.
 """
 
 
@@ -52,12 +66,16 @@ def experiment_called(client: MlflowClient, name: str, artifacts: Path | None) -
 def study_runs(client: MlflowClient, experiment_id: str, study: str | None, newest: int) -> list[Run]:
     """Runs of studies, the newest first: of the study of that name, or of all."""
     wanted = f"tags.`{ROLE}` = 'study'"
+    odd = study is not None and "'" in study and '"' in study
     if study is not None:
+        # MLflow's filters know no way to write a quote inside quotes: there, any character matches it.
         quote = '"' if "'" in study else "'"
-        wanted += f" and tags.`{STUDY}` = {quote}{study}{quote}"
-    return list(
-        client.search_runs([experiment_id], wanted, max_results=newest, order_by=["attributes.start_time DESC"])
+        pattern = f"LIKE {quote}{study.replace(quote, '_')}{quote}" if odd else f"= {quote}{study}{quote}"
+        wanted += f" and tags.`{STUDY}` {pattern}"
+    found = client.search_runs(
+        [experiment_id], wanted, max_results=ALIKE if odd else newest, order_by=["attributes.start_time DESC"]
     )
+    return [run for run in found if study is None or run.data.tags[STUDY] == study][:newest]
 
 
 def begin(

@@ -5,9 +5,11 @@ MLflow 3.17; where another version does not know it, the page opens as if there 
 """
 
 import base64
+import hashlib
 import json
 import time
 import zlib
+from collections.abc import Sequence
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
@@ -17,19 +19,56 @@ from senas.record.address import looking
 from senas.record.study_run import STUDY, study_runs
 from senas.record.trial_run import PARENT
 
-TAG = "mlflow.sharedViewState."
+TAG, SEAL, HEADER = "mlflow.sharedViewState.", "senas.view.", "deflate;"
+LONGEST = 20_000  # characters of a tag of an experiment
+DRAWN = 100  # runs that a chart draws; as many as the page loads by itself
+AXES = 9  # sites in the parallel coordinates: more cannot be read
 LISTED = 100  # names of studies in an error, the newest
 
 
-def save_view(client: MlflowClient, experiment_id: str, study: str, run_id: str) -> None:
-    """Adds the view of the study whose parent run is `run_id`. One that is there stays as it is: people edit them."""
-    key = TAG + _key(run_id)
-    if key not in client.get_experiment(experiment_id).tags:
-        state = zlib.compress(json.dumps(_state(run_id)).encode())
-        now = round(time.time() * 1000)
-        view = {"name": f"Front of {study}", "createdAt": now, "updatedAt": now}
-        view["state"] = "deflate;" + base64.b64encode(state).decode()
-        client.set_experiment_tag(experiment_id, key, json.dumps(view))
+def save_view(client: MlflowClient, experiment_id: str, study: str, run_id: str, sites: Sequence[str]) -> None:
+    """Adds the view of the study whose parent run is `run_id`, or brings one that senas wrote up to date.
+
+    sites:  names of the parameters that say what each site has.
+
+    One that people edited stays as it is: beside each view that senas writes lies its digest.
+    """
+    key, seal = TAG + _key(run_id), SEAL + _key(run_id)
+    tags = client.get_experiment(experiment_id).tags
+    state = json.dumps(_state(run_id, sites))
+    if key in tags and not _ours(tags[key], tags.get(seal)):
+        return
+    if key in tags and _content(tags[key]) == state:
+        return
+    now = round(time.time() * 1000)
+    view = {"name": f"Front of {study}", "createdAt": now, "updatedAt": now}
+    view["state"] = HEADER + base64.b64encode(zlib.compress(state.encode())).decode()
+    value = json.dumps(view)
+    if len(value) <= LONGEST:
+        client.set_experiment_tag(experiment_id, key, value)
+        client.set_experiment_tag(experiment_id, seal, _digest(value))
+
+
+def _ours(value: str, seal: str | None) -> bool:
+    """Whether senas wrote this view, and nobody changed it since."""
+    if seal is not None:
+        return seal == _digest(value)
+    try:  # before there were digests
+        view = json.loads(value)
+        return bool(view["createdAt"] == view["updatedAt"] and view["name"].startswith("Front of "))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _content(value: str) -> str:
+    try:
+        return zlib.decompress(base64.b64decode(json.loads(value)["state"].removeprefix(HEADER))).decode()
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error):
+        return ""
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
 
 
 def view_link(uri: str, experiment: str, study: str | None, base_url: str) -> str:
@@ -66,9 +105,9 @@ def _key(run_id: str) -> str:
     return f"senas-{run_id}"
 
 
-def _state(run_id: str) -> dict[str, object]:
+def _state(run_id: str, sites: Sequence[str]) -> dict[str, object]:
     def chart(kind: str, section: str, **fields: object) -> dict[str, object]:
-        name = f"{run_id}-{kind.lower()}"
+        name = f"{run_id}-{section}-{kind.lower()}-{fields.get('metricKey', '')}"
         return {
             "uuid": name,
             "type": kind,
@@ -78,20 +117,38 @@ def _state(run_id: str) -> dict[str, object]:
             **fields,
         }
 
-    def section(name: str, title: str, *, shown: bool) -> dict[str, object]:
+    def section(name: str, title: str, *, shown: bool, columns: int = 2) -> dict[str, object]:
         # A section that counts as generated is filled by the page with a chart of each metric.
         kept = {"display": shown, "isReordered": False, "deleted": False, "isGenerated": not shown}
-        return {"uuid": name, "name": title, "columns": 2, "cardHeight": 440, **kept}
+        return {"uuid": name, "name": title, "columns": columns, "cardHeight": 440, **kept}
 
     def axis(metric: str) -> dict[str, object]:
         return {"key": metric, "type": "METRIC"}
 
-    front, rest, system = f"{run_id}-front", f"{run_id}-rest", f"{run_id}-system"
+    def line(section: str, metric: str) -> dict[str, object]:
+        return chart(
+            "LINE",
+            section,
+            metricKey=metric,
+            selectedMetricKeys=[metric],
+            runsCountToCompare=DRAWN,
+            xAxisKey="step",
+            lineSmoothness=0,
+            scaleType="linear",
+            xAxisScaleType="linear",
+            useGlobalXaxisKey=False,
+            useGlobalLineSmoothing=False,
+        )
+
+    front, choices, rest, system = (f"{run_id}-{name}" for name in ("front", "choices", "rest", "system"))
+    every = -(-len(sites) // AXES) or 1
     metrics = ("val_loss", "val_error", "se_params", "macs", "seconds")
     return {
         # Pruned trials are left out: their losses are those of fewer epochs, and belong in no comparison.
-        "searchFilter": f"tags.{PARENT} = '{run_id}' and attributes.status = 'FINISHED'",
-        # The page draws the first hundred runs: the whole front, then the latest trials.
+        # One that is training has a curve, and no place in the front's picture yet.
+        "searchFilter": f"tags.{PARENT} = '{run_id}' and attributes.status != 'KILLED' and "
+        "attributes.status != 'FAILED'",
+        # The page loads the first hundred runs, the others on a click: the whole front, then the latest trials.
         "orderByKey": "tags.`pareto`",
         "orderByAsc": False,
         "startTime": "ALL",
@@ -104,7 +161,8 @@ def _state(run_id: str) -> dict[str, object]:
         "hideEmptyCharts": True,
         "autoRefreshEnabled": True,
         "compareRunSections": [
-            section(front, "Front", shown=True),
+            section(front, "Front (red), and learning curves", shown=True),
+            section(choices, "What each site got, what that costs, and how well it does", shown=True, columns=1),
             section(rest, "Model metrics", shown=False),
             section(system, "System metrics", shown=False),
         ],
@@ -114,20 +172,16 @@ def _state(run_id: str) -> dict[str, object]:
                 front,
                 xaxis=axis("se_params"),
                 yaxis=axis("val_loss"),
-                runsCountToCompare=100,
+                runsCountToCompare=DRAWN,
             ),
             chart(
-                "LINE",
-                front,
-                metricKey="val_loss",
-                selectedMetricKeys=["val_loss"],
-                runsCountToCompare=100,
-                xAxisKey="step",
-                lineSmoothness=0,
-                scaleType="linear",
-                xAxisScaleType="linear",
-                useGlobalXaxisKey=False,
-                useGlobalLineSmoothing=False,
+                "PARALLEL",
+                choices,
+                selectedParams=list(sites[::every]),
+                selectedMetrics=["se_params", "val_loss"],
+                showAllRuns=False,
             ),
+            line(front, "val_loss"),
+            line(front, "running_train_loss"),
         ],
     }

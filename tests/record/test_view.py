@@ -10,6 +10,8 @@ import zlib
 
 import pytest
 
+from senas.core.block import Placement
+from senas.core.site import Place, Site
 from senas.errors import ConfigError, StudyError
 from senas.record.server import serve
 from senas.record.view import view_link
@@ -30,7 +32,10 @@ def test_the_view_draws_loss_against_parameters_with_the_whole_front_among_its_r
     (view,) = [json.loads(value) for key, value in store.experiment.tags.items() if "sharedViewState" in key]
     header, _, body = view["state"].partition(";")
     state = json.loads(zlib.decompress(base64.b64decode(body)))
-    scatter = state["compareRunCharts"][0]
+    scatter, parallel, *lines = state["compareRunCharts"]
+    assert (parallel["type"], parallel["selectedParams"]) == ("PARALLEL", ["layer1.0", "layer1.1"])
+    assert parallel["selectedMetrics"] == ["se_params", "val_loss"]
+    assert [line["metricKey"] for line in lines] == ["val_loss", "running_train_loss"]
     assert (view["name"], header) == ("Front of pilot", "deflate")
     assert recorder.run_id in state["searchFilter"]
     assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`pareto`", False)
@@ -47,6 +52,64 @@ def test_a_view_that_somebody_edited_is_kept(opened, store):
     store.client.set_experiment_tag(store.experiment.experiment_id, key, "edited")
     opened().conclude(front=(), finished=True, description="", files={})
     assert store.experiment.tags[key] == "edited"
+
+
+def view_of(store):
+    (found,) = [(key, value) for key, value in store.experiment.tags.items() if "sharedViewState" in key]
+    return found
+
+
+def test_a_view_that_senas_wrote_in_an_older_form_is_brought_up_to_date(opened, store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("senas.record.view._state", lambda *_: {"searchFilter": "old"})
+        opened()
+    _, old = view_of(store)
+    opened()
+    assert view_of(store)[1] != old
+
+
+def test_a_view_from_before_there_were_digests_is_brought_up_to_date(opened, store):
+    opened()
+    key, value = view_of(store)
+    view = json.loads(value)
+    view["state"] = "deflate;" + base64.b64encode(zlib.compress(b"{}")).decode()
+    store.client.set_experiment_tag(store.experiment.experiment_id, key, json.dumps(view))
+    store.client.delete_experiment_tag(
+        store.experiment.experiment_id, key.replace("mlflow.sharedViewState", "senas.view")
+    )
+    opened()
+    assert json.loads(view_of(store)[1])["state"] != view["state"]
+
+
+def test_a_view_that_the_page_overrode_is_kept(opened, store):
+    opened()
+    key, value = view_of(store)
+    edited = json.dumps({**json.loads(value), "updatedAt": 1, "state": "deflate;mine"})
+    store.client.set_experiment_tag(store.experiment.experiment_id, key, edited)
+    opened().conclude(front=(), finished=True, description="", files={})
+    assert view_of(store) == (key, edited)
+
+
+def test_a_view_that_is_up_to_date_is_not_written_again(opened, store):
+    opened()
+    before = view_of(store)
+    time.sleep(0.01)
+    opened()
+    assert view_of(store) == before
+
+
+def test_a_network_with_many_sites_has_few_axes(opened, store):
+    place = Place(16, 8, 8)
+    opened(sites=[Site(f"layer{n}", {Placement.STANDARD: place}, place) for n in range(54)])
+    state = json.loads(zlib.decompress(base64.b64decode(json.loads(view_of(store)[1])["state"][8:])))
+    assert len(state["compareRunCharts"][1]["selectedParams"]) == 9
+
+
+def test_a_name_with_both_kinds_of_quotes_is_found(opened, store, uri):
+    names = ['it\'s "odd"', 'itxs "odd"']
+    first, other = (opened(name).run_id for name in names)
+    assert opened(names[0]).run_id == first != other
+    assert first in view_link(uri, "senas", names[0], "http://host:1")
 
 
 def test_without_a_study_the_link_is_to_the_newest(opened, uri):
