@@ -17,6 +17,7 @@ def main(config: FrontConfig) -> None:
     terminal = Terminal()
     terminal.say(
         f"study {setup.folder.name}: {sum(trial.counts for trial in trials)} trials, {len(standing.measured)} trained "
-        f"to the end; hypervolume {volume:,.0f} of {loss * params:,.0f} nats x parameters"
+        f"to the end; hypervolume {volume:,.0f} of {loss * params:,.0f} nats x parameters "
+        "(how much of what lies between guessing and the largest SE the front beats; more is better)"
     )
     show_front(terminal, setup, standing, picked, why)

@@ -3,7 +3,8 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from senas.errors import ConfigError, SenasError
@@ -83,8 +84,22 @@ def run(arguments: list[str]) -> int:
 
 
 def _task(command: str) -> Callable[[object], int | None]:
-    task: Callable[[object], int | None] = import_module(f"senas.app.{command}").main
+    with _patience():
+        task: Callable[[object], int | None] = import_module(f"senas.app.{command}").main
     return task
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """A line on a terminal while torch is imported, gone again when it is there."""
+    seen = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown", None)
+    if seen:
+        print("loading torch ...", end="\r", flush=True)
+    try:
+        yield
+    finally:
+        if seen:
+            print("\x1b[2K", end="\r", flush=True)
 
 
 def _no_command(word: str) -> str:

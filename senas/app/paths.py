@@ -34,6 +34,8 @@ class StudyFolder:
             raise ConfigError("study.name is empty; give a name, or leave study.name out for one made of the setting")
         if self.name in (".", "..") or set(self.name) & set("/\\"):
             raise ConfigError(f'study.name must be a plain name, not a path, got "{self.name}"')
+        if quotes := [mark for mark in self.name if mark in "'\"`$"]:
+            raise ConfigError(f"study.name must be without quotes and $, which shells read, got {quotes[0]} in it")
         if self.name in TAKEN:
             raise ConfigError(
                 f'study.name: "{self.name}" is what MLflow\'s store under root is called; give another name'
@@ -56,6 +58,10 @@ class StudyFolder:
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
 
     @property
     def front_csv(self) -> Path:

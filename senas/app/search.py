@@ -1,6 +1,9 @@
 """senas search: launch a study, or resume it."""
 
 import platform
+import re
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
@@ -12,6 +15,7 @@ from senas.app.paths import MlflowStore
 from senas.app.schema import SearchConfig
 from senas.app.show import exported, front_table, one_seed, show_front
 from senas.app.wiring import Setup, flatten, pruner, sampler_factory, set_up
+from senas.core.address import hidden
 from senas.core.objective import Scores
 from senas.core.ports import Pulse, Recorder
 from senas.core.standing import Standing
@@ -21,10 +25,11 @@ from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
 from senas.report.html import FrontPage
-from senas.report.progress import SearchProgress, duration
+from senas.report.progress import SearchProgress
+from senas.report.time_left import duration
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Ending, Plan, Search
-from senas.study.optuna import open_proposer
+from senas.study.optuna import open_proposer, storage_kept
 
 PACKAGES = ("senas", "torch", "torchvision", "pytorch-lightning", "optuna", "mlflow", "hydra-core", "numpy")
 
@@ -57,11 +62,13 @@ def launch(config: SearchConfig) -> Setup:
             )
             known = proposer.trials()
             setup.folder.config.write_text(yaml.safe_dump(setup.resolved(), sort_keys=False))
+            _greet(terminal, setup, known, outside)
             recorder = _recorder(setup, terminal)
-        except SenasError:
+        except (SenasError, OSError):
             if fresh:
                 setup.folder.remove()
             raise
+        begin_log(terminal, setup.folder.log)
         progress = SearchProgress(terminal, total=config.study.trials, sites=setup.sites, bar=config.progress)
         plan = Plan(
             trials=config.study.trials,
@@ -75,12 +82,15 @@ def launch(config: SearchConfig) -> Setup:
         ending: Ending | None = None
         stopped = False
         try:
-            _greet(terminal, setup, known, outside)
-            with progress:
+            with progress, storage_kept(setup.storage):
                 _complete_record(setup, recorder, known)
                 ending = search.run(interrupt)
         except KeyboardInterrupt:
             stopped = True
+            raise
+        except Exception as error:
+            terminal.note_error(error)
+            error.add_note(f"The log of this run: {setup.folder.log}")
             raise
         finally:
             with interrupt.shield():
@@ -89,6 +99,17 @@ def launch(config: SearchConfig) -> Setup:
                     _say_stopped(terminal, setup, search.trials)
     _say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
     return setup
+
+
+def begin_log(terminal: Terminal, path: Path) -> None:
+    """What somebody needs who reads the log alone: the command, and what it ran with."""
+    terminal.note(f"$ {sys.argv[0]} {hidden(shlex.join(sys.argv[1:]))}")
+    terminal.note(", ".join(f"{name} {number}" for name, number in _versions().items()))
+    terminal.keep(path)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
 
 
 class _NoRecord:
@@ -139,7 +160,7 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
             study=setup.folder.name,
             params=flatten(setup.shown()),
             config_yaml=yaml.safe_dump(setup.shown(), sort_keys=False),
-            versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+            versions=_versions(),
             sites=setup.sites,
             largest_params=setup.space.largest_params,
             objective=setup.objective.names,
@@ -253,8 +274,8 @@ def _say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> N
 
 def _say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: Ending | None, *, new: int) -> None:
     standing = setup.standing(trials)
-    done, name = sum(trial.counts for trial in trials), setup.folder.name
-    root = "" if setup.config.root == "runs" else f" root={setup.config.root}"
+    done, name = sum(trial.counts for trial in trials), _override("study.name", setup.folder.name)
+    root = "" if setup.config.root == "runs" else f" {_override('root', setup.config.root)}"
     if ending is Ending.EXHAUSTED:
         opening = f"all {setup.space.size} configurations of the space were tried: the study is over"
     elif new == 0:
@@ -270,7 +291,13 @@ def _say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: En
     show_front(terminal, setup, standing, picked, why)
     terminal.say(
         f"\nnext:\n"
-        f"  senas dashboard study.name={name}{root}\n"
-        f"  senas front study.name={name} {another}{root}\n"
-        f"  senas export study.name={name} to={Path('exported') / name}{root}"
+        f"  senas dashboard {name}{root}\n"
+        f"  senas front {name} {another}{root}\n"
+        f"  senas export {name} {_override('to', str(Path('exported') / setup.folder.name))}{root}"
     )
+
+
+def _override(key: str, value: str) -> str:
+    """An override that a shell and Hydra read as it is meant."""
+    plain = re.fullmatch(r"[\w./~:+-]+", value, re.ASCII)
+    return f"{key}={value}" if plain else shlex.quote(f'{key}="{value}"')

@@ -11,7 +11,7 @@ import yaml
 from senas.app.contenders import Training, training_of
 from senas.app.paths import MlflowStore
 from senas.app.schema import TrainConfig
-from senas.app.search import PACKAGES, _NoRecord
+from senas.app.search import PACKAGES, _NoRecord, begin_log
 from senas.app.wiring import digest, flatten
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.ports import Recorder
@@ -22,7 +22,7 @@ from senas.exported.network import with_weights
 from senas.exported.package import Exported
 from senas.report.comparison import comparison_png, csv_text, differences_table, markdown, means_table, verdicts
 from senas.report.console import Terminal
-from senas.report.progress import duration
+from senas.report.time_left import duration
 from senas.report.training import TrainingProgress
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Plan, Search, weights_path
@@ -44,6 +44,7 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
         proposer = Schedule(file=folder / "results.jsonl", jobs=training.jobs, fingerprint=training.fingerprint)
         (folder / "train.yaml").write_text(yaml.safe_dump(training.resolved(), sort_keys=False))
         recorder = _recorder(training, terminal)
+        begin_log(terminal, folder / "log.txt")
         known = proposer.trials()
         plan = Plan(
             trials=len(training.jobs),
@@ -71,6 +72,10 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
                     recorder.record(trial, (), float("nan"))
                 search.run(interrupt)
             finished = True
+        except Exception as error:
+            terminal.note_error(error)
+            error.add_note(f"The log of this run: {folder / 'log.txt'}")
+            raise
         finally:
             with interrupt.shield():
                 _conclude(training, search.trials, recorder, finished=finished)

@@ -1,35 +1,42 @@
-"""Progress of a search in the terminal: a bar below, and one line a finished trial above it."""
+"""Progress of a search: a bar in a terminal, and one line a finished trial; elsewhere a sign of life now and then."""
 
 import time
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from senas.core.site import Site
 from senas.core.standing import Standing
 from senas.core.trial import Status, Trial
 from senas.report.console import Terminal
+from senas.report.time_left import TimeLeft
+
+SILENCE_SECONDS = 120.0
+"""Without a bar, a search says how far it is after so long without a line."""
 
 
 class SearchProgress:
-    """Listens to a search. Without `bar`, or where the output is no terminal, there are only the lines."""
+    """Listens to a search. Without `bar`, or where the output is no terminal, there are only lines."""
 
     def __init__(self, terminal: Terminal, *, total: int, sites: tuple[Site, ...], bar: bool) -> None:
         self.terminal, self.total, self.sites = terminal, total, sites
-        self.seconds: list[float] = []
-        self.since = time.monotonic()
+        self.left: TimeLeft | None = None
+        self.share = 0.0
         self.done = 0
         self.found: list[str] = []
+        self.said = time.monotonic()
         self.bar: Progress | None = None
-        if bar and terminal.console.is_terminal:
+        if bar and terminal.moves:
             self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[found]}"),
+                TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+                BarColumn(bar_width=min(24, max(terminal.console.width // 5, 4))),
+                _Found(self),
                 console=terminal.console,
                 transient=True,
             )
-            self.task = self.bar.add_task("starting", total=float(total), found="")
+            self.task = self.bar.add_task("starting", total=float(total))
 
     def __enter__(self) -> "SearchProgress":
         if self.bar is not None:
@@ -43,33 +50,47 @@ class SearchProgress:
             self.bar.stop()
 
     def started(self, trial: Trial, standing: Standing) -> None:
-        self.since = time.monotonic()
         self.done = sum(t.counts for t in standing.trials)
         self.found = _found(standing)
+        if self.left is None:
+            self.left = TimeLeft(
+                self.total, self.done, [t.seconds for t in standing.trials if t.counts], time.monotonic
+            )
+        self.left.started()
         self._draw(0.0)
 
     def epoch(self, trial: Trial, epoch: float, epochs: int) -> None:
+        """`epoch` may be a fraction: 1.5 is half way through the second."""
         self._draw(epoch / epochs)
+        if self.bar is None and time.monotonic() - self.said > SILENCE_SECONDS:
+            self._say(f"trial {trial.number:>3}   epoch {epoch:.3g} of {epochs}  {self.words()}".rstrip())
+
+    def words(self) -> str:
+        """What the study has so far, and how long it will take."""
+        left = self.left.words(self.share) if self.left else ""
+        return "  ".join([*self.found, *([left] if left else [])])
 
     def _draw(self, share: float) -> None:
         """The bar, with `share` of the running trial behind it."""
-        if self.bar is None:
-            return
-        parts = [*self.found]
-        if self.seconds:
-            left = (self.total - self.done - share) * sum(self.seconds) / len(self.seconds)
-            parts.append(f"{duration(left)} left")
-        self.bar.update(
-            self.task,
-            completed=self.done + share,
-            description=f"trial {self.done + 1} of {self.total}",
-            found="  ".join(parts),
-        )
+        self.share = share
+        if self.bar is not None:
+            number = min(self.done + 1, self.total)
+            self.bar.update(self.task, completed=self.done + share, description=f"trial {number} of {self.total}")
 
     def finished(self, trial: Trial, standing: Standing) -> None:
-        if trial.repeats is None:
-            self.seconds.append(time.monotonic() - self.since)
-        self.terminal.say(self._line(trial, standing))
+        if self.left is not None:
+            self.left.ended(counts=trial.counts)
+        silent = time.monotonic() - self.said > SILENCE_SECONDS
+        self._say(self._line(trial, standing))
+        self.done = sum(t.counts for t in standing.trials)
+        self.share = 0.0
+        self.found = _found(standing)
+        if self.bar is None and silent and self.done < self.total and self.left:
+            self._say(f"{self.done} of {self.total} trials  {self.words()}")
+
+    def _say(self, line: str) -> None:
+        self.said = time.monotonic()
+        self.terminal.say(line)
 
     def _line(self, trial: Trial, standing: Standing) -> str:
         words = trial.config.words(self.sites)
@@ -100,11 +121,14 @@ def _found(standing: Standing) -> list[str]:
     return [lowest, f"front {len(standing.front())}"]
 
 
-def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+class _Found(ProgressColumn):
+    """Drawn ten times a second, so that the time left runs within an epoch too. Cut where the terminal is narrow."""
+
+    max_refresh = 0.5
+
+    def __init__(self, progress: SearchProgress) -> None:
+        super().__init__(table_column=Column(no_wrap=True, overflow="ellipsis"))
+        self.progress = progress
+
+    def render(self, task: Task) -> Text:
+        return Text(self.progress.words())

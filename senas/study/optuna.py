@@ -7,7 +7,8 @@ so that TPE and GP model it whole, and it is one write a choice.
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
+from senas.core.address import hidden
 from senas.core.config import SEConfig
 from senas.core.objective import Objective, Scores
 from senas.core.space import SearchSpace
@@ -202,6 +204,21 @@ def open_storage(storage: str | Path) -> BaseStorage:
         way_out = 'pip install "senas[postgres]", and write postgresql+psycopg://...' if driver else "start that server"
         raise ConfigError(
             f"storage.url: {shown} does not open ({cause}); {way_out}, or leave storage.url out for a file"
+        ) from error
+
+
+@contextmanager
+def storage_kept(storage: str | Path) -> Iterator[None]:
+    """Inside, a database that goes away or fills up is a StudyError of one line: what was told before is kept."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = hidden((str(error.__cause__ or error).splitlines() or [""])[0])
+        raise StudyError(
+            f"storage.url: {hidden(str(storage))} failed ({cause}); what finished is not lost: see to the server or "
+            "its disk, and give the same command again"
         ) from error
 
 

@@ -35,9 +35,8 @@ def main(root: str = "runs") -> None:
 
 def read(root: str, name: str, sampler: str, seed: int) -> list[tuple[object, ...]]:
     """Every trained trial of a study, one row each."""
-    from senas.search.optuna import read_trials
-
     from senas.app.wiring import set_up_again
+    from senas.study.optuna import read_trials
 
     setup = set_up_again(root, name)
     standing = setup.standing(read_trials(name, setup.storage, setup.space))

@@ -103,6 +103,7 @@ SEARCH = [
     (["study.name=.."], 'study.name must be a plain name, not a path, got ".."'),
     (["study.name=''"], "study.name is empty; give a name, or leave study.name out"),
     (["study.name='a '"], "study.name must be one line without spaces around it, got 'a '"),
+    (["study.name='\"a\"'"], 'study.name must be without quotes and $, which shells read, got " in it'),
     (["study.name=mlflow.db"], 'study.name: "mlflow.db" is what MLflow\'s store under root is called'),
     ([f"study.name={'x' * 300}"], "study.name must have at most 200 bytes"),
     (["study.seed=99999999999999999999"], "study.seed must be at least 0 and below 2^63"),

@@ -44,7 +44,16 @@ def test_a_search_writes_into_its_folder_only(searched, folder):
     assert [path.name for path in folder.iterdir()] == ["here"]
     assert [path.name for path in (folder / "here").iterdir()] == ["pilot"]
     held = {path.name for path in (folder / "here" / "pilot").iterdir()}
-    assert held == {"config.yaml", "front.csv", "front.html", "front.png", "journal.log", "lock", "weights"}
+    assert held == {
+        "config.yaml",
+        "front.csv",
+        "front.html",
+        "front.png",
+        "journal.log",
+        "lock",
+        "log.txt",
+        "weights",
+    }
 
 
 def test_what_a_search_writes_agrees_with_what_it_remembers(copied):

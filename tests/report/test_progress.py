@@ -12,11 +12,19 @@ from senas.core.objective import Pareto, Penalized
 from senas.core.standing import Standing
 from senas.core.trial import Failure, Status
 from senas.report.console import Terminal
-from senas.report.progress import SearchProgress, duration
+from senas.report.progress import SILENCE_SECONDS, SearchProgress
 
 
 def standing(trials, objective=None):
     return Standing(trials=trials, objective=objective or Penalized(0.1, 100), classes=10, largest_params=100)
+
+
+def on_screen(width):
+    """A terminal whose output is a screen that can be read here."""
+    terminal = Terminal()
+    terminal.console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    terminal.moves = True
+    return terminal
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def said(sites):
     """The line about a trial among others, without colour."""
 
     def say(trial, others=()):
-        terminal = SimpleNamespace(lines=[], console=Console(file=io.StringIO()))
+        terminal = SimpleNamespace(lines=[], moves=False)
         terminal.say = lambda text, style="": terminal.lines.append(text)
         with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
             progress.started(trial, standing(others))
@@ -67,8 +75,7 @@ def test_a_repeated_trial_says_which_one_it_repeats(said, make, mixed, sites, st
 
 @pytest.mark.parametrize(("objective", "best"), [(None, "best 0.5000"), (Pareto(("val_loss", "macs")), "lowest loss")])
 def test_a_terminal_gets_a_bar_with_the_best_so_far(make, sites, objective, best):
-    terminal = Terminal()
-    terminal.console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    terminal = on_screen(width=200)
     first, second = make(0, SEConfig(), 0.5), make(1, SEConfig(), 0.4)
     with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
         progress.started(first, standing([], objective))
@@ -80,7 +87,37 @@ def test_a_terminal_gets_a_bar_with_the_best_so_far(make, sites, objective, best
         assert progress.bar.tasks[0].completed == pytest.approx(1 + 1 / 3, abs=1e-3)
     assert "trial 2 of 5" in text
     assert best in text
-    assert re.search(r"front 1 .*\d+ s left", text)
+    assert re.search(r"front 1 .*about \d+ s left", text)
+
+
+def test_a_narrow_terminal_keeps_the_bar_on_one_line(make, sites):
+    terminal = on_screen(width=40)
+    with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
+        progress.started(make(1, SEConfig(), 0.4), standing([make(0, SEConfig(), 0.5)]))
+        progress.epoch(make(1, SEConfig(), 0.4), 1, 3)
+        progress.bar.refresh()
+        lines = terminal.console.render_lines(progress.bar.get_renderable())
+    assert len(lines) == 1
+
+
+def test_a_fraction_of_an_epoch_moves_the_bar(make, sites):
+    terminal = on_screen(width=200)
+    with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
+        progress.started(make(0, SEConfig(), 0.4), standing([]))
+        progress.epoch(make(0, SEConfig(), 0.4), 1.5, 3)
+        assert progress.bar.tasks[0].completed == 0.5
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_without_a_bar_a_long_trial_gives_a_sign_of_life(capsys, monkeypatch, make, sites, silent):
+    trial, now = make(7, SEConfig(), 0.5), SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr("time.monotonic", lambda: now.seconds)
+    with SearchProgress(Terminal(), total=5, sites=sites, bar=False) as progress:
+        progress.started(trial, standing([]))
+        now.seconds += SILENCE_SECONDS + 30 if silent else 10
+        progress.epoch(trial, 1.5, 3)
+    said = capsys.readouterr().out
+    assert said == ("trial   7   epoch 1.5 of 3  about 22 min left\n" if silent else "")
 
 
 def test_without_a_terminal_there_are_only_the_lines(capsys, make, sites):
@@ -89,22 +126,3 @@ def test_without_a_terminal_there_are_only_the_lines(capsys, make, sites):
         progress.started(trial, standing([]))
         progress.finished(trial, standing([trial]))
     assert len(capsys.readouterr().out.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (0.4, "0 s"),
-        (45, "45 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (200, "3 min 20 s"),
-        (3599, "59 min 59 s"),
-        (3600, "1 h 00 min"),
-        (7500, "2 h 05 min"),
-        (90_000, "25 h 00 min"),
-    ],
-)
-def test_a_duration_is_said_in_its_two_largest_units(seconds, words):
-    assert duration(seconds) == words
