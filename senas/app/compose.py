@@ -19,7 +19,7 @@ from senas.app.lines import composition_line, groups, known_keys, omegaconf_line
 from senas.app.nearest import nearest_key
 from senas.app.paths import conf_dir
 from senas.app.schema import SCHEMAS
-from senas.errors import ConfigError, SenasError
+from senas.errors import ConfigError
 
 
 def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any], None], *, program: str = "") -> None:
@@ -29,7 +29,7 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
     one line for what does not compose or does not fit the schema.
     """
 
-    mistakes: list[SenasError] = []
+    mistakes: list[Exception] = []
     composed = False
 
     def checked_task(config: DictConfig) -> None:
@@ -41,8 +41,8 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
             given = checked(command, config)
             check_surroundings(command, given)
             task(given)
-        except SenasError as error:
-            mistakes.append(error)  # through Hydra it would be announced with a text of Hydra's
+        except Exception as error:
+            mistakes.append(error)  # raised below: through Hydra it would be announced with a text of Hydra's
 
     words = sorted_out(arguments, lambda word: nearest_key(word, [*known_keys(command), *groups()]))
     # With it Hydra raises what went wrong; without, it prints a text of its own and exits with 1.

@@ -22,6 +22,17 @@ def conf_dir() -> Path:
     return installed if installed.is_dir() else package.parent / "conf"
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Whole or not at all: on a full disk what was there stays."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
     """`root/<study.name>/`: everything a study writes, but for MLflow's store, which studies share."""
@@ -112,7 +123,11 @@ class StudyFolder:
                 raise StudyError(
                     f'study "{self.name}" is being searched by another process; wait for it, or give another study.name'
                 ) from error
-            yield fresh
+            try:
+                yield fresh
+            except OSError as error:
+                error.filename = error.filename or str(self.path)  # a write that fails does not say where
+                raise
 
 
 @dataclass(frozen=True, slots=True)

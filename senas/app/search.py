@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from senas.app.paths import MlflowStore
+from senas.app.paths import MlflowStore, write_whole
 from senas.app.schema import SearchConfig
 from senas.app.show import exported, front_table, one_seed, show_front
 from senas.app.wiring import Setup, flatten, pruner, sampler_factory, set_up
@@ -61,7 +61,7 @@ def launch(config: SearchConfig) -> Setup:
                 start=start,
             )
             known = proposer.trials()
-            setup.folder.config.write_text(yaml.safe_dump(setup.resolved(), sort_keys=False))
+            write_whole(setup.folder.config, yaml.safe_dump(setup.resolved(), sort_keys=False).encode())
             _greet(terminal, setup, known, outside)
             recorder = _recorder(setup, terminal)
         except (SenasError, OSError):
@@ -187,10 +187,10 @@ def _conclude(terminal: Terminal, setup: Setup, trials: list[Trial], recorder: R
         sites=setup.sites,
     )
     se = se_yaml(exported(setup, standing, picked, why), setup.sites)
-    setup.folder.front_csv.write_text(table.csv())
-    setup.folder.front_png.write_bytes(png)
+    write_whole(setup.folder.front_csv, table.csv().encode())
+    write_whole(setup.folder.front_png, png)
     page = _page(setup, trials, picked, why).encode()
-    setup.folder.front_html.write_bytes(page)
+    write_whole(setup.folder.front_html, page)
     files = {"front.csv": table.csv().encode(), "front.png": png, "front.html": page, SE_FILE: se.encode()}
     front = [trial.number for trial in standing.front()]
     description = _description(setup, standing, picked, why)
