@@ -9,7 +9,7 @@ import yaml
 
 from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import BackboneConfig, TrainConfig
-from senas.app.wiring import bench, digest, setting_of
+from senas.app.wiring import bench, contents_of, digest, setting_of
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.config import SEConfig
 from senas.core.site import Site
@@ -81,6 +81,7 @@ def training_of(config: TrainConfig) -> Training:
     backbone = _backbone(config, packages)
     data = _data(config, packages)
     images, traced, evaluator = bench(backbone, data, config.trainer)
+    images.test_dataloader()  # raises where there are no test images
     contenders, notes = _contenders(wanted, packages, traced.sites)
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     for name, package in packages.items():
@@ -90,7 +91,7 @@ def training_of(config: TrainConfig) -> Training:
                 "another first_seed would not"
             )
     parts = {"data": data, "backbone": asdict(backbone), "trainer": asdict(config.trainer)}
-    fingerprint = setting_of(parts)
+    fingerprint = {**setting_of(parts), **contents_of(images)}
     name = config.name or f"train-{data['name']}-{backbone.name}-{digest(fingerprint)[:6]}"
     return Training(
         config=config,
@@ -150,11 +151,13 @@ def _data_of(root: Path, package: Exported) -> dict[str, Any]:
     """From the study's folder where it is still there: it knows where the images lie. Else from the export."""
     study = str(package.provenance.get("study", ""))
     launched = root / study / "config.yaml"
-    if study and launched.is_file():
+    if study and Path(study).name == study and launched.is_file():
         data: dict[str, Any] = yaml.safe_load(launched.read_text())["data"]
         return data
     name = str(package.provenance.get("data", ""))
     default = conf_dir() / "data" / f"{name}.yaml"
+    if name == "custom":  # no file that was handed over may name code to be imported
+        raise ConfigError("data must be given: the export was found on data of your own, data=custom data.target=...")
     if Path(name).name != name or not default.is_file():
         raise ConfigError(f'data must be given: the export says "{name}", which senas does not know by that name')
     return {**yaml.safe_load(default.read_text()), **dict(package.provenance.get("data_options", {}))}

@@ -115,7 +115,7 @@ def set_up(config: SearchConfig) -> Setup:
         raise ConfigError(f'objective.pick must be one of {", ".join(PICKS)}, got "{config.objective.pick}"')
     data, traced, evaluator = bench(config.backbone, config.data, config.trainer)
     space = space_on(traced.sites, config.space)
-    fingerprint = {**fingerprint_of(config), **({"data.contents": data.contents} if data.contents else {})}
+    fingerprint = {**fingerprint_of(config), **contents_of(data)}
     name = study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
     return Setup(
         config=config,
@@ -206,6 +206,11 @@ def fingerprint_of(config: SearchConfig) -> dict[str, object]:
 def setting_of(parts: Mapping[str, Any]) -> dict[str, object]:
     """These parts of a configuration by dotted key, without what changes no score."""
     return {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
+
+
+def contents_of(data: Images) -> dict[str, object]:
+    """What belongs into a fingerprint where the configuration does not say which images they are."""
+    return {"data.contents": data.contents} if data.contents else {}
 
 
 def digest(fingerprint: Mapping[str, object]) -> str:

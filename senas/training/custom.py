@@ -30,7 +30,9 @@ def custom(*, target: str, options: dict[str, Any], batch_size: int) -> "CustomD
     arguments = {**({"batch_size": batch_size} if takes_batch_size else {}), **options}
     module = _told(target, "", made, **arguments)
     if not any(cls.__name__ == "LightningDataModule" for cls in type(module).__mro__):
-        raise DataError(f"data.target: {target} is no LightningDataModule but gives a {type(module).__name__}")
+        raise DataError(
+            f"data.target: {target} is no LightningDataModule but gives something of type {type(module).__name__}"
+        )
     return CustomData(module, target)
 
 
@@ -109,8 +111,8 @@ class CustomData(Images):
             (loader,) = loader
         if isinstance(loader, list | tuple | Mapping) or not isinstance(loader, Iterable):
             raise DataError(
-                f"data.target: {self.target}.{part}_dataloader gives a {type(loader).__name__}; senas takes one "
-                "DataLoader"
+                f"data.target: {self.target}.{part}_dataloader gives something of type {type(loader).__name__}; senas "
+                "takes one DataLoader"
             )
         return Batches(
             loader,

@@ -161,6 +161,19 @@ def test_a_configuration_for_another_backbone_is_refused(trained, package, folde
     assert not (folder / WHERE).exists()
 
 
+@pytest.mark.parametrize("study", ["gone", "../planted"])
+def test_an_export_never_makes_senas_import_code(trained, package, folder, study):
+    (folder / "planted.py").write_text("raise SystemExit('imported')")
+    (folder / "planted").mkdir()
+    (folder / "planted" / "config.yaml").write_text("data: {name: custom, target: 'planted:Data', options: {}}")
+    plain = yaml.safe_load((folder / package / "se.yaml").read_text())
+    plain["provenance"] |= {"study": study, "data": "custom", "data_options": {"target": "planted:Data"}}
+    (folder / package / "se.yaml").write_text(yaml.safe_dump(plain))
+    said = trained(f"se={package}")
+    assert said.code == 2
+    assert "data must be given: the export was found on data of your own" in said.err
+
+
 # A kill in the middle
 
 
