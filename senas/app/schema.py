@@ -32,6 +32,8 @@ class SpaceConfig:
 class ObjectiveConfig:
     name: str = MISSING
     penalty: float = 0.0
+    metric: str = "val_loss"
+    mode: str | None = None
     metrics: list[str] = field(default_factory=list)
     pick: str = MISSING
 

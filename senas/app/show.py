@@ -6,6 +6,7 @@ from typing import Any
 
 from senas.app.wiring import Setup, digest
 from senas.core.config import SEConfig
+from senas.core.objective import own_scores
 from senas.core.standing import Standing
 from senas.core.trial import Status, Trial
 from senas.exported.package import Exported
@@ -21,7 +22,7 @@ def front_table(setup: Setup, standing: Standing, picked: Trial) -> FrontTable:
     trials = standing.front()
     if picked.number not in {trial.number for trial in trials}:
         trials = sorted([*trials, picked], key=lambda trial: trial.scores["se_params"])
-    return FrontTable(trials=trials, picked=picked.number, sites=setup.sites)
+    return FrontTable(trials=trials, picked=picked.number, sites=setup.sites, own=own_scores(setup.objective))
 
 
 def show_front(terminal: Terminal, setup: Setup, standing: Standing, picked: Trial, why: str) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, make_dataclass
+from dataclasses import asdict, dataclass, make_dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +20,7 @@ from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, SearchConfig, SpaceConfig, TrainerConfig
 from senas.core.address import hidden
 from senas.core.config import SEConfig
-from senas.core.objective import Objective, Pareto, Penalized
+from senas.core.objective import MINUS, Objective, Pareto, Penalized
 from senas.core.recipe import Device, Recipe
 from senas.core.site import Site
 from senas.core.space import SearchSpace, check_ratios, search_space
@@ -33,6 +33,7 @@ from senas.report.console import Terminal
 from senas.report.reading import Reading
 from senas.training.data import Images
 from senas.training.datasets import DATASETS
+from senas.training.metric import OwnMetric, own_metric
 from senas.training.standalone import Standalone
 
 BATCH_FOR_LOOKING = 1
@@ -67,7 +68,7 @@ class Setup:
         if penalty is not None:
             if not isinstance(objective, Penalized):
                 raise ConfigError("objective.penalty: this study has objective=pareto, which has no penalty")
-            objective = Penalized(penalty, objective.largest_params)
+            objective = replace(objective, penalty=penalty)
         return Standing(
             trials=trials,
             objective=objective,
@@ -115,6 +116,7 @@ def set_up(config: SearchConfig) -> Setup:
         raise ConfigError(f'objective.pick must be one of {", ".join(PICKS)}, got "{config.objective.pick}"')
     data, traced, evaluator = bench(config.backbone, config.data, config.trainer)
     space = space_on(traced.sites, config.space)
+    objective, evaluator.metrics = _objective(config, space, len(data.classes))
     fingerprint = {**fingerprint_of(config), **contents_of(data)}
     name = study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
     return Setup(
@@ -124,7 +126,7 @@ def set_up(config: SearchConfig) -> Setup:
         data=data,
         traced=traced,
         space=space,
-        objective=_objective(config, space),
+        objective=objective,
         evaluator=evaluator,
     )
 
@@ -198,6 +200,10 @@ def fingerprint_of(config: SearchConfig) -> dict[str, object]:
     plain = asdict(config)
     # Which options an objective reads depends on its name; its pick changes nothing that was measured.
     used = {"penalized": ("name", "penalty"), "pareto": ("name", "metrics")}.get(config.objective.name, ("name",))
+    if config.objective.name == "penalized" and config.objective.metric != "val_loss":
+        used = (*used, "metric")
+    if config.objective.mode is not None:
+        used = (*used, "mode")
     plain["objective"] = {key: plain["objective"][key] for key in used}
     parts = ("data", "backbone", "space", "objective", "evaluator", "trainer")
     return {**setting_of({part: plain[part] for part in parts}), "study.seed": config.study.seed}
@@ -249,13 +255,27 @@ def _check_seed(key: str, seed: int) -> None:
         raise ConfigError(f"{key} must be at least 0 and below 2^63, got {seed}")
 
 
-def _objective(config: SearchConfig, space: SearchSpace) -> Objective:
+def _objective(config: SearchConfig, space: SearchSpace, classes: int) -> tuple[Objective, list[OwnMetric]]:
+    """The objective, and the metrics of the user's own that it reads."""
     objective = config.objective
-    if objective.name == "penalized":
-        return Penalized(objective.penalty, space.largest_params)
+    if objective.name not in ("penalized", "pareto"):
+        raise ConfigError(f'objective.name: there is no "{objective.name}"; there are penalized, pareto')
+    wanted = [objective.metric] if objective.name == "penalized" else objective.metrics
+    if objective.name == "penalized" and not (":" in wanted[0] or wanted[0] in ("val_loss", "val_error")):
+        raise ConfigError(
+            "objective.metric must be val_loss, val_error, or a function of yours as package.module:function, got "
+            f'"{objective.metric}"'
+        )
+    own = {target: own_metric(target, objective.mode, classes) for target in wanted if ":" in target}
+    if objective.mode is not None and not own:
+        raise ConfigError("objective.mode is for a metric of your own; those of senas are minimised")
+    if len({metric.name for metric in own.values()}) != len(own):
+        raise ConfigError("objective.metrics: two functions of yours have one name; rename one of them")
+    names = {target: f"{MINUS if metric.maximise else ''}{metric.name}" for target, metric in own.items()}
+    read = tuple(names.get(target, target) for target in wanted)
     if objective.name == "pareto":
-        return Pareto(tuple(objective.metrics))
-    raise ConfigError(f'objective.name: there is no "{objective.name}"; there are penalized, pareto')
+        return Pareto(read, tuple(names.values())), list(own.values())
+    return Penalized(objective.penalty, space.largest_params, *read), list(own.values())
 
 
 def _build(config: Mapping[str, Any], group: str, seed: int | None = None) -> Any:

@@ -16,6 +16,8 @@ class LossOnTest:
 
     names: tuple[str, ...] = ("test_loss",)
     words: str = "test loss"
+    axes: tuple[str, ...] = ("test_loss", "se_params")
+    sign: int = 1
 
     def values(self, scores: Scores) -> tuple[float, ...]:
         return (score(scores, "test_loss"),)

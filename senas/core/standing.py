@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from senas.core.front import best, front, hypervolume, knee, smallest
-from senas.core.objective import FRONT, Objective, points, score
+from senas.core.objective import FRONT, Objective, bare, points, score
 from senas.core.trial import Status, Trial
 from senas.errors import StudyError
 
@@ -50,9 +50,7 @@ class Standing:
 
     def kept(self) -> set[int]:
         """Numbers of the trials whose weights are worth keeping: those that a pick can name, whatever the penalty."""
-        names = self.objective.names
-        fronts = [self.front()] + ([self.front(names)] if len(names) > 1 else [])
-        return {trial.number for on_front in fronts for trial in on_front}
+        return {trial.number for on_front in (self.front(), self.front(self.objective.axes)) for trial in on_front}
 
     def pick(self, how: str) -> tuple[Trial, str]:
         """The trial that `best`, `knee`, `smallest`, `budget:<params>` or `trial:<n>` names, and why it, in words.
@@ -73,14 +71,14 @@ class Standing:
         if how == "smallest":
             chosen = smallest([s["val_loss"] for s in scores], [s["se_params"] for s in scores], self.margin)
             return measured[chosen], f"fewest SE parameters within {self.margin:g} of the lowest validation loss"
-        names = self.objective.names
         if how == "knee":
-            names = names if len(names) > 1 else FRONT
-            return measured[knee(points(scores, names))], f"the knee of the front over {' and '.join(names)}"
-        if len(names) > 1:
+            axes = self.objective.axes
+            return measured[knee(points(scores, axes))], f"the knee of the front over {' and '.join(map(bare, axes))}"
+        if len(self.objective.names) > 1:
             return measured[best([s["val_loss"] for s in scores])], "lowest validation loss"
         values = [self.objective.values(s)[0] for s in scores]
-        return measured[best(values)], f"lowest {self.objective.words}: {min(values):.4f}"
+        end = "lowest" if self.objective.sign > 0 else "highest"
+        return measured[best(values)], f"{end} {self.objective.words}: {self.objective.sign * min(values):.4f}"
 
     def _within(self, budget: int) -> Trial:
         """The lowest validation loss that so many SE parameters bought; of equals, the fewest parameters.

@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from senas.core.objective import own_scores
 from senas.core.site import Site
 from senas.core.standing import Standing
 from senas.core.trial import Status, Trial
@@ -99,8 +100,9 @@ class SearchProgress:
             return f"{head}  repeats trial {trial.repeats}, not trained again: {words}"
         if trial.status is Status.FAILED:
             return f"{head}  failed, {trial.reason}: {words}"
+        own = "".join(f"{name} {trial.scores[name]:.4f}  " for name in own_scores(standing.objective))
         scores = (
-            f"val loss {trial.scores['val_loss']:.4f}  acc {trial.scores['val_accuracy']:.2%}  "
+            f"val loss {trial.scores['val_loss']:.4f}  acc {trial.scores['val_accuracy']:.2%}  {own}"
             f"SE params {trial.scores['se_params']:>6,.0f}  {trial.seconds:5.1f} s"
         )
         if trial.status is Status.PRUNED:
@@ -115,7 +117,7 @@ def _found(standing: Standing) -> list[str]:
     if not measured:
         return []
     if len(objective.names) == 1:
-        lowest = f"best {min(objective.values(trial.scores)[0] for trial in measured):.4f}"
+        lowest = f"best {objective.sign * min(objective.values(trial.scores)[0] for trial in measured):.4f}"
     else:
         lowest = f"lowest loss {min(trial.scores['val_loss'] for trial in measured):.4f}"
     return [lowest, f"front {len(standing.front())}"]

@@ -19,16 +19,22 @@ class FrontTable:
     """The trials of a front, fewest SE parameters first.
 
     picked:  number of the recommended trial.
+    own:     names of the scores that are metrics of the user's own.
     """
 
     trials: Sequence[Trial]
     picked: int
     sites: Sequence[Site]
+    own: Sequence[str] = ()
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        return (*HEADER[:3], *self.own, *HEADER[3:])
 
     def rich(self) -> Table:
         """For the terminal; the recommended one is bold and starred."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in HEADER:
+        for name in self.header:
             words = name == "configuration"
             table.add_column(name, justify="left" if words else "right", no_wrap=not words)
         for trial, row in zip(self.trials, self._rows(), strict=True):
@@ -37,7 +43,8 @@ class FrontTable:
 
     def markdown(self) -> str:
         """With the recommended one in bold; `|` within a configuration becomes `/`, which Markdown leaves alone."""
-        lines = [" | ".join(HEADER), " | ".join("---" if h == "configuration" else "---:" for h in HEADER)]
+        lines = [" | ".join(self.header)]
+        lines.append(" | ".join("---" if name == "configuration" else "---:" for name in self.header))
         for trial, row in zip(self.trials, self._rows(), strict=True):
             cells = [cell.replace("|", "/") for cell in row]
             lines.append(" | ".join(f"**{cell}**" if trial.number == self.picked else cell for cell in cells))
@@ -47,7 +54,7 @@ class FrontTable:
         """Numbers in full, one trial a line."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        scores = ("val_loss", "val_accuracy", "val_error", "se_params", "params", "macs")
+        scores = ("val_loss", "val_accuracy", "val_error", *self.own, "se_params", "params", "macs")
         writer.writerow(("trial", "recommended", "seed", "epochs", *scores, "configuration", "blocks"))
         for trial in self.trials:
             numbers = (trial.scores[name] for name in scores)
@@ -64,6 +71,7 @@ class FrontTable:
                 f"{trial.number}{' *' if trial.number == self.picked else ''}",
                 f"{trial.scores['val_loss']:.4f}",
                 f"{trial.scores['val_accuracy']:.2%}",
+                *(f"{trial.scores[name]:.4f}" for name in self.own),
                 f"{trial.scores['se_params']:,.0f}",
                 f"{trial.scores['se_params'] / (trial.scores['params'] - trial.scores['se_params']):.2%}",
                 spoken(trial.scores["macs"]),

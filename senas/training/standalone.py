@@ -25,6 +25,7 @@ from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
 from senas.training.data import Images, seed_of
+from senas.training.metric import OwnMetric
 from senas.training.task import Classification
 
 PULSE_SECONDS = 5.0
@@ -41,11 +42,14 @@ class Standalone:
         self, build: Callable[[], nn.Module], traced: Traced, data: Images, recipe: Recipe, device: Device
     ) -> None:
         self.build, self.traced, self.data, self.recipe, self.device = build, traced, data, recipe, device
+        self.metrics: Sequence[OwnMetric] = ()  # of the user's own, measured after each epoch
         backbone = build()
         self.backbone_params, self.backbone_macs = params(backbone), macs(backbone, data.shape)
 
     def check(self) -> None:
-        """Raises ConfigError where this machine cannot do the arithmetic as it is asked for."""
+        """Raises ConfigError where this machine cannot do the arithmetic as it is asked for, or a metric does not."""
+        for metric in self.metrics:
+            metric.check(len(self.data.classes))
         try:
             with _quiet():
                 pl.Trainer(
@@ -118,7 +122,7 @@ class Standalone:
 
     def _fit(self, job: Job, watch: "_Watch") -> tuple[Classification, Mapping[str, float]]:
         """The trained task, and what it scored on the test part where the job asks for that."""
-        task = Classification(self.network(job), self.recipe)
+        task = Classification(self.network(job), self.recipe, self.metrics)
         if self.recipe.channels_last:
             task.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.device.compile:

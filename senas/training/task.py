@@ -1,6 +1,7 @@
 """The LightningModule: image classification with cross-entropy."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from senas.core.recipe import Recipe
+from senas.training.metric import OwnMetric
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -21,18 +23,20 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 class Classification(pl.LightningModule):
     """Trains `net`, (B, C, H, W) -> logits (B, classes), and measures it on the validation part after each epoch.
 
-    scores:  of the last epoch: train_loss (with label smoothing), val_loss (without), val_accuracy, val_error.
+    scores:  of the last epoch: train_loss (with label smoothing), val_loss (without), val_accuracy, val_error, and
+             those of `metrics` on the whole validation part, where the loss is finite.
     tested:  test_loss, test_accuracy and test_error, once it was tested.
     """
 
-    def __init__(self, net: nn.Module, recipe: Recipe) -> None:
+    def __init__(self, net: nn.Module, recipe: Recipe, metrics: Sequence[OwnMetric] = ()) -> None:
         super().__init__()
-        self.net, self.recipe = net, recipe
+        self.net, self.recipe, self.metrics = net, recipe, metrics
         self.scores: dict[str, float] = {}
         self.tested: dict[str, float] = {}
         # Sums stay on the device during an epoch; reading them each step would make it wait.
         self._train = _Sums()
         self._val = _Sums()
+        self._predicted: list[tuple[Tensor, Tensor]] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
@@ -45,9 +49,12 @@ class Classification(pl.LightningModule):
         logits = self._logits(images)
         correct = (logits.argmax(1) == labels).sum()
         self._val.add(F.cross_entropy(logits, labels, reduction="sum"), correct, len(labels))
+        if self.metrics:
+            self._predicted.append((logits, labels))
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self.validation_step(batch, batch_idx)
+        self._predicted.clear()
 
     def on_test_epoch_end(self) -> None:
         loss, accuracy = self._val.means()
@@ -62,6 +69,11 @@ class Classification(pl.LightningModule):
             "val_accuracy": val_accuracy,
             "val_error": 1 - val_accuracy,
         }
+        if self.metrics:
+            logits, labels = (torch.cat(parts).cpu() for parts in zip(*self._predicted, strict=True))
+            self._predicted.clear()
+            if math.isfinite(val_loss):
+                self.scores |= {metric.name: metric(logits, labels) for metric in self.metrics}
 
     def running_loss(self) -> float:
         """Mean training loss over the part of the epoch that is done. Waits for the device."""
