@@ -170,7 +170,8 @@ def _export(terminal: Terminal, training: Training, comparison: Comparison) -> N
         folder = training.folder.path / "trained" / Path(name).name
         network = training.evaluator.network(Job(first.config, first.seed, len(first.curve)))
         net = with_weights(network, weights_path(training.folder.weights, first.number))
-        write(folder, _package(training, first, name), training.sites, net, training.data.test_dataloader())
+        images = training.data.test_dataloader()
+        write(folder, _package(training, first, name), training.sites, net, images, part="test")
         terminal.say(f"{name}: the network of seed {first.seed} is in {folder}")
 
 

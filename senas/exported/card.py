@@ -26,6 +26,8 @@ PLACES = {
 BASELINES = {"none": "no SE", "all16": "SE everywhere at r = 16, standard"}
 """What a study measures to compare with, as its provenance calls it, and in words."""
 FOUND = {
+    "trained_by": "trained by",
+    "contender": "compared as",
     "study": "study",
     "trial": "trial",
     "pick": "chosen as",
@@ -48,7 +50,7 @@ SHOWN_CLASSES = 20
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How the export did on the validation images.
+    """How the export did on the images of one part of the data, `validation` unless told otherwise.
 
     difference:  largest absolute difference of a logit between the reloaded network and the one in memory.
     val_loss:    of the reloaded network, mean cross-entropy in nats, and `val_accuracy`.
@@ -61,6 +63,7 @@ class Parity:
     val_accuracy: float
     onnx_images: int | None = None
     onnx_difference: float | None = None
+    part: str = "validation"
 
 
 def card(exported: Exported, sites: Sequence[Site], parity: Parity, versions: Mapping[str, str]) -> str:
@@ -74,10 +77,10 @@ def card(exported: Exported, sites: Sequence[Site], parity: Parity, versions: Ma
         _seeds(exported),
         _checked(exported, parity),
         _use(exported, onnx=parity.onnx_images is not None),
-        _limits(exported),
+        _limits(exported, parity.part),
         _versions_and_rights(versions),
     ]
-    return MARK + "\n\n" + "\n\n".join(parts) + "\n"
+    return MARK + "\n\n" + "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _head(exported: Exported, sites: Sequence[Site]) -> str:
@@ -86,13 +89,15 @@ def _head(exported: Exported, sites: Sequence[Site]) -> str:
     having = (
         f"with SE blocks at {len(exported.config)} of {len(sites)} sites" if exported.config else "without SE blocks"
     )
+    search = (
+        " A search tried where in the network Squeeze-and-Excitation blocks should go, how narrow, and where each "
+        "gate should sit; this is the configuration that was exported from it."
+    )
     return (
         f"# {_cell(exported.backbone['name'])}{on}, {having}\n\n"
-        "A network that tells images of "
-        f"{len(exported.classes)} classes apart, with trained weights. A search tried where in the network "
-        "Squeeze-and-Excitation (SE) blocks should go, how narrow, and where each gate should sit; this is the "
-        "configuration that was exported from it. An SE block weighs the channels of a feature map by factors that it "
-        "computes from their means or maxima."
+        f"A network that tells images of {len(exported.classes)} classes apart, with trained weights."
+        f"{search if 'study' in exported.provenance else ''} A Squeeze-and-Excitation (SE) block weighs the channels "
+        "of a feature map by factors that it computes from their means or maxima."
     )
 
 
@@ -153,7 +158,10 @@ def _how_it_was_found(exported: Exported) -> str:
 
 
 def _comparison(exported: Exported) -> str:
-    baselines: Mapping[str, Any] = exported.provenance.get("baselines", {})
+    """Nothing for what was not exported from a study."""
+    if "baselines" not in exported.provenance:
+        return ""
+    baselines: Mapping[str, Any] = exported.provenance["baselines"]
     others = sorted(
         set(exported.scores) - {"train_loss", "val_loss", "val_accuracy", "val_error", "se_params", "params", "macs"}
     )
@@ -195,19 +203,19 @@ def _seeds(exported: Exported) -> str:
 def _checked(exported: Exported, parity: Parity) -> str:
     lines = [
         "- The weights were loaded again from `weights.safetensors` and compared with those in memory on "
-        f"{parity.images:,} validation images: largest difference of a logit {parity.difference:.3g}; validation loss "
+        f"{parity.images:,} {parity.part} images: largest difference of a logit {parity.difference:.3g}; loss "
         f"{parity.val_loss:.4f}, accuracy {parity.val_accuracy:.2%}."
     ]
     measured = exported.scores.get("val_loss")
-    if measured is not None and not same_loss(parity.val_loss, measured):
+    if parity.part == "validation" and measured is not None and not same_loss(parity.val_loss, measured):
         lines.append(
             f"- These weights do not score what the study measured ({measured:.4f}), as can be where another machine, "
             "precision or version computed them."
         )
     if parity.onnx_images is not None:
         lines.append(
-            f"- `model.onnx` was run with onnxruntime on {parity.onnx_images:,} validation images in batches of 1, 4 "
-            f"and 7: largest difference of a logit to PyTorch {parity.onnx_difference:.3g}."
+            f"- `model.onnx` was run with onnxruntime on {parity.onnx_images:,} {parity.part} images in batches of 1, "
+            f"4 and 7: largest difference of a logit to PyTorch {parity.onnx_difference:.3g}."
         )
     return "## Checked\n\n" + "\n".join(lines)
 
@@ -255,11 +263,12 @@ print([json.loads(about["classes"])[i] for i in logits.argmax(1)])
 ```"""
 
 
-def _limits(exported: Exported) -> str:
+def _limits(exported: Exported, part: str) -> str:
+    test = "" if part == "test" else "test images, "
     channels, height, width = exported.shape
     return (
-        f"## Limits\n\nMeasured on images of {channels} x {height} x {width} of the validation part only. Not "
-        "measured: other images or sizes, test images, single classes, calibration, robustness, time on any device."
+        f"## Limits\n\nMeasured on images of {channels} x {height} x {width} of the {part} part only. Not "
+        f"measured: other images or sizes, {test}single classes, calibration, robustness, time on any device."
     )
 
 

@@ -3,6 +3,7 @@
 import platform
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -35,9 +36,11 @@ def write(
     *,
     onnx: bool = False,
     overwrite: bool = False,
+    part: str = "validation",
 ) -> Parity:
     """Writes se.yaml, weights.safetensors, README.md and, with `onnx`, model.onnx; loads them and compares predictions.
 
+    part:  what of the data the batches are, in words.
     Raises ExportError for a folder that may not be replaced (see `target.replaced`) or cannot be written, and where
     predictions differ by more than `onnx.TOLERANCE`; a folder that could not be written whole is as it was before.
     """
@@ -53,7 +56,7 @@ def write(
             (draft / WEIGHTS_FILE).write_bytes(save(state))
             if onnx:
                 write_onnx(draft, net, exported, text)
-            parity = _compare(net, draft, batches)
+            parity = replace(_compare(net, draft, batches), part=part)
             (draft / CARD_FILE).write_text(card(exported, sites, parity, versions(onnx=onnx)))
             folder.mkdir(exist_ok=True)
             for name in FILES:

@@ -97,7 +97,7 @@ def test_onnx_lies_beside_the_weights(senas, copied, folder):
     [
         (["format=tflite"], 'format must be one of torch, onnx, got "tflite"'),
         (["pick=budget:lots"], "pick=budget:lots: a budget is a whole number of SE parameters"),
-        (["overwrite=perhaps"], "overwrite: Value 'perhaps'"),
+        (["overwrite=perhaps"], "overwrite must be true or false, got perhaps"),
     ],
 )
 def test_a_mistake_in_an_export_is_one_line_and_nothing_is_written(senas, copied, folder, tree, arguments, words):

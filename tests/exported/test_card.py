@@ -142,6 +142,16 @@ def test_names_mean_nothing_in_markdown(found, write_card, hostile):
         assert not re.search(r"(?<!\\)`", row)
 
 
+def test_a_card_of_a_training_says_nothing_of_a_search_and_names_its_part(found, write_card):
+    trained = replace(found, provenance={"trained_by": "senas train, full", "setting": "00a7ec", "epochs": 2})
+    text = write_card(trained, replace(PARITY, part="test", val_loss=0.9))
+    assert [
+        word for word in ("A search tried", "Compared with", "validation images", "do not score") if word in text
+    ] == []
+    assert "539 test images: largest difference" in text
+    assert line(text, "| trained by |") == "| trained by | senas train, full |"
+
+
 def test_the_configuration_without_se_has_a_card_too(found, write_card):
     text = write_card(replace(found, config=SEConfig()))
     assert "# resnet8 on digits, without SE blocks" in text
