@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def yaml_line(error: yaml.YAMLError) -> str:
     return f"{where}: this is not YAML ({getattr(error, 'problem', None) or 'it cannot be read'})"
 
 
+@cache
 def known_keys(command: str) -> list[str]:
     """Dotted keys of a command's default configuration."""
     if GlobalHydra.instance().is_initialized():  # the mistake was found while Hydra was at it

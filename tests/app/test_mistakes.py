@@ -1,12 +1,18 @@
 """A mistake ends in one line on standard error and exit code 2, and nothing was written."""
 
+import errno
+import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import optuna
 import pytest
 
-from senas.app.main import run
-from senas.app.paths import StudyFolder
+from senas.app.main import FULL, OURS, run
+from senas.app.paths import StudyFolder, write_whole
 from senas.training import datasets
 
 SEARCH = [
@@ -297,5 +303,76 @@ def test_the_second_job_of_several_does_not_start_after_a_mistake_in_the_first(s
 
 def test_an_error_of_the_program_is_not_taken_for_a_mistake(searched, monkeypatch):
     monkeypatch.setattr("senas.app.search.set_up", lambda config: SimpleNamespace())
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError) as caught:
         searched()
+    assert caught.value.__notes__ == [OURS]
+
+
+def test_an_error_of_the_program_while_it_trains_says_where_the_log_lies(searched, folder, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr("senas.study.loop.Search.run", broken)
+    with pytest.raises(ZeroDivisionError) as caught:
+        searched("study.name=pilot")
+    assert caught.value.__notes__ == ["The log of this run: runs/pilot/log.txt", OURS]
+    assert "ZeroDivisionError: deep inside" in (folder / "runs" / "pilot" / "log.txt").read_text()
+
+
+# A disk that takes nothing more
+
+
+@pytest.mark.parametrize("number", sorted(FULL))
+def test_a_disk_that_fills_up_during_a_search_is_one_line_that_names_the_folder(searched, folder, monkeypatch, number):
+    def full(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("senas.study.loop.Search.run", full)
+    said = searched("study.name=pilot")
+    in_one_line(said, f"runs/pilot cannot be written: {os.strerror(number)}; what finished is not lost")
+    assert "Traceback" in (folder / "runs" / "pilot" / "log.txt").read_text()
+
+
+def test_what_was_there_stays_whole_where_the_disk_is_full(folder, monkeypatch):
+    path = folder / "front.csv"
+    path.write_text("before")
+
+    def full(self, content):
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, b"after")
+    assert [(each.name, each.read_text()) for each in folder.iterdir()] == [("front.csv", "before")]
+
+
+def test_a_database_that_goes_away_during_a_search_is_one_line_without_its_password(searched, monkeypatch):
+    def gone(*_):
+        raise optuna.exceptions.StorageInternalError("s3cret") from OSError("postgresql://me:s3cret@host/x: closed")
+
+    monkeypatch.setattr("senas.study.loop.Search.run", gone)
+    said = searched("storage.url=sqlite:///studies.db")
+    in_one_line(said, "storage.url: sqlite:///studies.db failed (postgresql://me:***@host/x: closed); what finished")
+    assert "s3cret" not in said.err
+
+
+# The real command line
+
+
+@pytest.mark.slow
+def test_every_mistake_is_one_line_of_the_real_program_too(tmp_path, environment):
+    def process(number):
+        here = tmp_path / str(number)
+        here.mkdir()
+        command = [sys.executable, "-m", "senas", *CASES[number][0]]
+        done = subprocess.run(command, cwd=here, env=environment, capture_output=True, timeout=120, check=False)
+        return done.returncode, done.stderr.decode(), done.stdout, list(here.iterdir())
+
+    assert len(CASES) > 40
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(process, range(len(CASES))))
+    for (arguments, words), (code, line, out, left) in zip(CASES, answers, strict=True):
+        if "data=fashion_mnist" not in arguments:  # found on some machines
+            assert (code, len(line.splitlines()), out, left) == (2, 1, b"", []), (arguments, line)
+            assert words in line
