@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from senas.app.paths import StudyFolder
-from senas.app.schema import ObjectiveConfig, SpaceConfig, StudyConfig, TrackingConfig, TrainerConfig
+from senas.app.schema import ObjectiveConfig, SpaceConfig, StudyConfig, TrackingConfig, TrainConfig, TrainerConfig
 from senas.core.address import hidden, silence
 from senas.core.block import Activation, Gate, Placement, Squeeze, member
 from senas.core.objective import Penalized
@@ -24,6 +24,8 @@ def check(command: str, config: Any) -> None:
     elif command in ("front", "export"):
         _margin(config.study.margin)
         _penalty(config.objective.penalty)
+    elif command == "train":
+        _seeds(config)
     elif command == "dashboard" and not 0 <= config.port < 65536:
         raise ConfigError(f"port must be between 0 and 65535, got {config.port}")
     if not config.root.strip():
@@ -72,6 +74,13 @@ def _study(study: StudyConfig) -> None:
     _margin(study.margin)
     if study.name is not None:
         StudyFolder(Path(), study.name)
+
+
+def _seeds(config: TrainConfig) -> None:
+    if config.seeds < 1:
+        raise ConfigError(f"seeds must be at least 1, got {config.seeds}")
+    if not 0 <= config.first_seed < 2**62:
+        raise ConfigError(f"first_seed must be at least 0 and below 2^62, got {config.first_seed}")
 
 
 def _margin(margin: float | None) -> None:

@@ -68,10 +68,6 @@ class Training:
 
 def training_of(config: TrainConfig) -> Training:
     """Everything the trainings need. Writes nothing; mistakes end here."""
-    if config.seeds < 1:
-        raise ConfigError(f"seeds must be at least 1, got {config.seeds}")
-    if not 0 <= config.first_seed < 2**62:
-        raise ConfigError(f"first_seed must be at least 0 and below 2^62, got {config.first_seed}")
     wanted = _names("se", config.se) + [name for name in config.against if name not in _names("se", config.se)]
     exports = [name for name in wanted if name not in BASELINES]
     if missing := [name for name in exports if not Path(name).exists()]:

@@ -18,8 +18,13 @@ from senas.training import datasets
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir() and path.name != "experiment")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir() / group).glob("*.yaml"))]
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
-SMALL = {"cued_digits": ["data.train=64", "data.val=64", "data.test=64"]}
-MANDATORY = {"front": ["study.name=x"], "export": ["study.name=x"]}
+SMALL = {
+    "cued_digits": ["data.train=64", "data.val=64", "data.test=64"],
+    "image_folder": ["data.root=photos"],
+    "custom": ["data.target=mypkg.data:MyData"],
+}
+MANDATORY = {"front": ["study.name=x"], "export": ["study.name=x"], "train": ["se=none"]}
+NEEDS_FILES = {("data", name) for name in ("fashion_mnist", "image_folder", "custom", "cifar10", "cifar100")}
 
 
 @cache
@@ -60,7 +65,7 @@ def test_every_option_of_every_group_composes(group, name):
 
 
 @pytest.mark.parametrize(
-    ("group", "name"), [(g, n) for g, n in OPTIONS if (g, n) not in {("data", "fashion_mnist"), ("trainer", "gpu")}]
+    ("group", "name"), [option for option in OPTIONS if option not in {*NEEDS_FILES, ("trainer", "gpu")}]
 )
 def test_every_option_can_be_set_up(group, name):
     if (group, name) in {("backbone", "resnet110"), ("backbone", "resnet50")}:
