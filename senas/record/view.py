@@ -161,8 +161,8 @@ def _state(run_id: str, sites: Sequence[str]) -> dict[str, object]:
         "hideEmptyCharts": True,
         "autoRefreshEnabled": True,
         "compareRunSections": [
-            section(front, "Front (red), and learning curves", shown=True),
-            section(choices, "What each site got, what that costs, and how well it does", shown=True, columns=1),
+            section(front, "Front and curves", shown=True),
+            section(choices, "What each site got", shown=True, columns=1),
             section(rest, "Model metrics", shown=False),
             section(system, "System metrics", shown=False),
         ],
