@@ -19,7 +19,7 @@ import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1600,1000"),
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1600,2600"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe"),
 )
 SCATTER = ("se_params", "val_loss")
@@ -132,16 +132,40 @@ def browser(tmp_path):
     browser.close()
 
 
-def test_the_link_of_the_dashboard_shows_the_front_without_a_click_and_ctrl_c_leaves_nothing(tmp_path, browser):
-    search = [*SENAS, "search", "study.trials=4", "trainer.epochs=1", "study.name=page"]
-    subprocess.run(search, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
-    with dashboard(tmp_path) as (process, link):
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+SEARCH = (*SENAS, "search", "study.name=page", "progress=false")
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A folder in which a search of four trials ended."""
+    folder = tmp_path_factory.mktemp("searched")
+    search = [*SEARCH, "study.trials=4", "trainer.epochs=3"]
+    subprocess.run(search, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
+    return folder
+
+
+def test_the_link_of_the_dashboard_shows_the_front_without_a_click_and_ctrl_c_leaves_nothing(searched, browser):
+    def whole(document):
+        return (
+            SCATTER in axes(document)
+            and len(trials(document)) == 4
+            and "js-line" in document
+            and texts(document) >= SITES
+        )
+
+    with dashboard(searched) as (process, link):
         port = urlsplit(link).port
         assert listens(port)
-        document = page(link, browser, wanted=lambda document: SCATTER in axes(document) and len(trials(document)) == 4)
+        document = page(link, browser, wanted=whole)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
     assert not listens(port)
     assert SCATTER in axes(document)
     assert trials(document) == ["trial 0", "trial 1", "trial 2", "trial 3"]
     assert {"Front of page", "se_params vs. val_loss", "trial 0: none"} <= texts(document)
+    assert "js-line" in document  # learning curves
+    assert {"Parallel Coordinates", *SITES} <= texts(document)
+
+
+SITES = {"layer1.0", "layer2.0", "layer3.0"}
