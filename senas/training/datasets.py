@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from senas.errors import DataError
+from senas.training.cifar import cifar10, cifar100
 from senas.training.custom import custom
 from senas.training.data import ImageData, Images, Part
 from senas.training.image_folder import image_folder
@@ -81,6 +82,8 @@ DATASETS: dict[str, Callable[..., Images]] = {
     "digits": digits,
     "cued_digits": cued_digits,
     "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
     "image_folder": image_folder,
     "custom": custom,
 }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from senas.core.objective import FRONT, METRICS, Pareto, Penalized, points, score
+from senas.core.objective import FRONT, METRICS, Pareto, Penalized, own_scores, points, score
 from senas.errors import ConfigError, ScoreError
 
 SCORES = {"val_loss": 0.75, "val_error": 0.25, "se_params": 500.0, "params": 10_500.0, "macs": 9e6}
@@ -70,6 +70,53 @@ def test_an_unknown_metric_is_answered_with_those_there_are(refused):
 def test_fewer_than_two_different_metrics_are_sent_to_penalized(refused, metrics):
     with refused(ConfigError, "objective.metrics", "two", ", ".join(metrics) or "none", "objective=penalized"):
         Pareto(metrics)
+
+
+# Metrics of the user's own
+
+
+MINE = {**SCORES, "f1": 0.9, "brier": 0.2}
+
+
+def test_a_metric_of_which_less_is_better_takes_the_place_of_the_loss():
+    assert Penalized(0.5, 1000, "brier").values(MINE) == (pytest.approx(0.2 + 0.25),)
+
+
+def test_a_metric_of_which_more_is_better_pays_the_penalty_too():
+    assert Penalized(0.5, 1000, "minus_f1").values(MINE) == (pytest.approx(-(0.9 - 0.25)),)
+
+
+@pytest.mark.parametrize(
+    ("metric", "names", "words", "sign"),
+    [
+        ("val_loss", ("penalized_loss",), "validation loss plus a penalty of 0.5", 1),
+        ("val_error", ("penalized_error",), "validation error plus a penalty of 0.5", 1),
+        ("brier", ("penalized_brier",), "brier plus a penalty of 0.5", 1),
+        ("minus_f1", ("penalized_minus_f1",), "f1 minus a penalty of 0.5", -1),
+    ],
+)
+def test_what_is_penalized_is_in_the_name_and_in_the_words(metric, names, words, sign):
+    objective = Penalized(0.5, 1000, metric)
+    assert (objective.names, objective.words, objective.sign) == (names, words, sign)
+    assert objective.axes == (metric, "se_params")
+
+
+def test_a_metric_of_ones_own_can_be_one_of_several():
+    objective = Pareto(("minus_f1", "se_params"), own=("minus_f1",))
+    assert objective.values(MINE) == (-0.9, 500.0)
+    assert (objective.words, objective.axes) == ("f1 and se_params", ("minus_f1", "se_params"))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+def test_a_metric_without_a_rank_is_refused_by_its_own_name(refused, value):
+    with refused(ScoreError, "f1 must be a finite number"):
+        Penalized(0.5, 1000, "minus_f1").values({**SCORES, **({} if value is None else {"f1": value})})
+
+
+def test_only_metrics_that_are_not_senass_are_ones_own():
+    assert own_scores(Penalized(0.1, 1)) == own_scores(Pareto(("val_error", "macs"))) == []
+    assert own_scores(Penalized(0.1, 1, "minus_f1")) == ["f1"]
+    assert own_scores(Pareto(("macs", "brier", "minus_f1"), ("brier", "minus_f1"))) == ["brier", "f1"]
 
 
 def test_a_score_is_found_by_its_name():
