@@ -1,7 +1,6 @@
 """senas search: launch a study, or resume it."""
 
 import platform
-import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from senas.app.greeting import greet, say_ended, say_stopped
 from senas.app.paths import MlflowStore, write_whole
 from senas.app.schema import SearchConfig
-from senas.app.show import exported, front_table, one_seed, show_front
+from senas.app.show import exported, front_table, one_seed
 from senas.app.wiring import Setup, flatten, pruner, sampler_factory, set_up
 from senas.core.address import hidden
 from senas.core.objective import Scores
@@ -26,7 +26,6 @@ from senas.report.console import Terminal
 from senas.report.figure import front_png
 from senas.report.html import FrontPage
 from senas.report.progress import SearchProgress
-from senas.report.time_left import duration
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Ending, Plan, Search
 from senas.study.optuna import open_proposer, storage_kept
@@ -62,7 +61,7 @@ def launch(config: SearchConfig) -> Setup:
             )
             known = proposer.trials()
             write_whole(setup.folder.config, yaml.safe_dump(setup.resolved(), sort_keys=False).encode())
-            _greet(terminal, setup, known, outside)
+            greet(terminal, setup, known, outside)
             recorder = _recorder(setup, terminal)
         except (SenasError, OSError):
             if fresh:
@@ -96,8 +95,8 @@ def launch(config: SearchConfig) -> Setup:
             with interrupt.shield():
                 _conclude(terminal, setup, search.trials, recorder, finished=ending is not None)
                 if stopped:
-                    _say_stopped(terminal, setup, search.trials)
-    _say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
+                    say_stopped(terminal, setup, search.trials)
+    say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
     return setup
 
 
@@ -249,55 +248,3 @@ The front over validation loss and SE parameters:
 
 `senas export study.name={setup.folder.name}` writes the recommended one with its weights; its se.yaml is among the
 artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""
-
-
-def _greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Sequence[str]) -> None:
-    config, data = setup.config, setup.data
-    done = sum(trial.counts for trial in known)
-    channels, height, width = data.shape
-    lines = [
-        f"study {setup.folder.name} in {setup.folder.path}",
-        f"{config.data['name']}: {data.counts.train:,} training and {data.counts.val:,} validation images of "
-        f"{channels} x {height} x {width}; {config.backbone.name}: {setup.evaluator.backbone_params:,} parameters, "
-        f"{len(setup.sites)} sites; {setup.space.size:,} configurations",
-    ]
-    lines += data.remarks
-    lines += [f"starting point {name} is not in the space, and left out" for name in outside]
-    lines += [f"{done} of {config.study.trials} trials are there already"] if done else []
-    terminal.say("\n".join(lines))
-
-
-def _say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> None:
-    done, total = sum(trial.counts for trial in trials), setup.config.study.trials
-    terminal.say(f"stopped with {done} of {total} trials; nothing that finished is lost. The same command goes on.")
-
-
-def _say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: Ending | None, *, new: int) -> None:
-    standing = setup.standing(trials)
-    done, name = sum(trial.counts for trial in trials), _override("study.name", setup.folder.name)
-    root = "" if setup.config.root == "runs" else f" {_override('root', setup.config.root)}"
-    if ending is Ending.EXHAUSTED:
-        opening = f"all {setup.space.size} configurations of the space were tried: the study is over"
-    elif new == 0:
-        opening = f"the study has its {done} trials already; study.trials={2 * done} would go on"
-    else:
-        opening = f"{done} trials in {duration(sum(trial.seconds for trial in trials))} of training"
-    terminal.say(f"\n{opening}")
-    if not standing.measured:
-        terminal.say("no trial was trained to the end")
-        return
-    another = "objective.penalty=0.02" if setup.config.objective.name == "penalized" else "pick=smallest"
-    picked, why = standing.pick(setup.config.objective.pick)
-    show_front(terminal, setup, standing, picked, why)
-    terminal.say(
-        f"\nnext:\n"
-        f"  senas dashboard {name}{root}\n"
-        f"  senas front {name} {another}{root}\n"
-        f"  senas export {name} {_override('to', str(Path('exported') / setup.folder.name))}{root}"
-    )
-
-
-def _override(key: str, value: str) -> str:
-    """An override that a shell and Hydra read as it is meant."""
-    plain = re.fullmatch(r"[\w./~:+-]+", value, re.ASCII)
-    return f"{key}={value}" if plain else shlex.quote(f'{key}="{value}"')

@@ -1,0 +1,67 @@
+"""What a search says at its beginning and its end."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from senas.app.show import show_front
+from senas.app.wiring import Setup
+from senas.core.trial import Trial
+from senas.report.console import Terminal
+from senas.report.time_left import duration
+from senas.study.loop import Ending
+
+
+def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Sequence[str]) -> None:
+    config, data = setup.config, setup.data
+    done = sum(trial.counts for trial in known)
+    channels, height, width = data.shape
+    lines = [
+        f"study {setup.folder.name} in {setup.folder.path}",
+        f"{config.data['name']}: {data.counts.train:,} training and {data.counts.val:,} validation images of "
+        f"{channels} x {height} x {width}; {config.backbone.name}: {setup.evaluator.backbone_params:,} parameters, "
+        f"{len(setup.sites)} sites; {setup.space.size:,} configurations",
+    ]
+    lines += data.remarks
+    lines += [f"starting point {name} is not in the space, and left out" for name in outside]
+    lines += [f"{done} of {config.study.trials} trials are there already"] if done else []
+    terminal.say("\n".join(lines))
+
+
+def say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> None:
+    done, total = sum(trial.counts for trial in trials), setup.config.study.trials
+    terminal.say(f"stopped with {done} of {total} trials; nothing that finished is lost. The same command goes on.")
+
+
+def say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: Ending | None, *, new: int) -> None:
+    standing = setup.standing(trials)
+    done, name = sum(trial.counts for trial in trials), _override("study.name", setup.folder.name)
+    root = "" if setup.config.root == "runs" else f" {_override('root', setup.config.root)}"
+    if ending is Ending.EXHAUSTED:
+        opening = f"all {setup.space.size} configurations of the space were tried: the study is over"
+    elif new == 0:
+        opening = f"the study has its {done} trials already; study.trials={2 * done} would go on"
+    else:
+        opening = f"{done} trials in {duration(sum(trial.seconds for trial in trials))} of training"
+    terminal.say(f"\n{opening}")
+    if not standing.measured:
+        terminal.say("no trial was trained to the end")
+        return
+    another = "objective.penalty=0.02" if setup.config.objective.name == "penalized" else "pick=smallest"
+    picked, why = standing.pick(setup.config.objective.pick)
+    show_front(terminal, setup, standing, picked, why)
+    folder = str(Path("exported") / setup.folder.name)
+    terminal.say(
+        f"\nnext:\n"
+        f"  senas dashboard {name}{root}\n"
+        f"  senas front {name} {another}{root}\n"
+        f"  senas export {name} {_override('to', folder)}{root}\n"
+        f"  senas train {_override('se', folder)}{root}"
+    )
+
+
+def _override(key: str, value: str) -> str:
+    """An override that a shell and Hydra read as it is meant."""
+    plain = re.fullmatch(r"[\w./~:+-]+", value, re.ASCII)
+    return f"{key}={value}" if plain else shlex.quote(f'{key}="{value}"')
