@@ -71,9 +71,10 @@ def test_a_search_goes_on_where_the_command_left_it(copied):
 
 def test_a_whole_config_launches_the_same_study(copied, tmp_path):
     plain = yaml.safe_load((copied / "pilot" / "config.yaml").read_text())
-    plain["study"]["trials"] = 7
+    plain["root"], plain["study"]["trials"] = str(copied), 7
     assert len(senas.search(config=plain).trials) >= 7
-    assert len(senas.search("study.trials=8", config=copied / "pilot" / "config.yaml").trials) >= 8
+    file = copied / "pilot" / "config.yaml"
+    assert len(senas.search("study.trials=8", f"root={copied}", config=file).trials) >= 8
 
 
 def test_a_text_chooses_a_file_of_a_group_and_a_mapping_sets_keys():
@@ -122,7 +123,7 @@ def test_the_names_are_listed_and_cost_nothing_until_used():
     code = "import senas, sys; assert 'torch' not in sys.modules; print(sorted(senas.__all__))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == str(
-        ["dashboard", "export", "insert_se", "load", "open_study", "search", "sites", "train"]
+        ["dashboard", "export", "insert_se", "load", "open_study", "read", "search", "sites", "train"]
     )
 
 
