@@ -91,17 +91,33 @@ class Browser:
                 return answer["result"]
 
 
+def opened(link, browser):
+    """A session with a new page at the link."""
+    target = browser.ask("Target.createTarget", url=link)["targetId"]
+    return browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+
+
 def page(link, browser, wanted, seconds=60):
     """The document at the link, as soon as it is as wanted, or as it is after so many seconds."""
-    target = browser.ask("Target.createTarget", url=link)["targetId"]
-    session = browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-    end = time.monotonic() + seconds
+    session, end = opened(link, browser), time.monotonic() + seconds
     while True:
-        found = browser.ask("Runtime.evaluate", session, expression="document.documentElement.outerHTML")
-        document = found["result"].get("value", "")
+        document = evaluated("document.documentElement.outerHTML", browser, session)
         if wanted(document) or time.monotonic() > end:
             return document
         time.sleep(0.2)
+
+
+def evaluated(expression, browser, session):
+    return browser.ask("Runtime.evaluate", session, expression=expression)["result"].get("value", "")
+
+
+def framed(browser, seconds=60):
+    """A session with the first frame that has a process of its own, as MLflow's preview of a page has."""
+    end = time.monotonic() + seconds
+    while not (found := [t for t in browser.ask("Target.getTargets")["targetInfos"] if t["type"] == "iframe"]):
+        assert time.monotonic() < end, "there is no frame"
+        time.sleep(0.2)
+    return browser.ask("Target.attachToTarget", targetId=found[0]["targetId"], flatten=True)["sessionId"]
 
 
 def texts(document):
@@ -125,42 +141,41 @@ def listens(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path)
-    yield browser
-    browser.close()
-
-
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-SEARCH = (*SENAS, "search", "study.name=page", "progress=false")
+SEARCH = (*SENAS, "search", "progress=false")
+ALIAS = re.compile(r"@(?:\s|&nbsp;|<[^>]*>)*recommended")
+SITES = {"layer1.0", "layer2.0", "layer3.0"}
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory):
+def folder(tmp_path_factory):
     """A folder in which a search of four trials ended."""
     folder = tmp_path_factory.mktemp("searched")
-    search = [*SEARCH, "study.trials=4", "trainer.epochs=3"]
+    search = [*SEARCH, "study.name=page", "study.trials=4", "trainer.epochs=3"]
     subprocess.run(search, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
     return folder
 
 
-def test_the_link_of_the_dashboard_shows_the_front_without_a_click_and_ctrl_c_leaves_nothing(searched, browser):
-    def whole(document):
-        return (
-            SCATTER in axes(document)
-            and len(trials(document)) == 4
-            and "js-line" in document
-            and texts(document) >= SITES
-        )
+@pytest.fixture(scope="module")
+def link(folder):
+    """What `senas dashboard` printed in that folder; it serves while these tests run."""
+    with dashboard(folder) as (_, link):
+        yield link
 
-    with dashboard(searched) as (process, link):
-        port = urlsplit(link).port
-        assert listens(port)
-        document = page(link, browser, wanted=whole)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
-    assert not listens(port)
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()
+
+
+def test_the_link_of_the_dashboard_shows_the_front_without_a_click(link, browser):
+    def whole(document):
+        drawn = SCATTER in axes(document) and "js-line" in document
+        return drawn and len(trials(document)) == 4 and texts(document) >= SITES
+
+    document = page(link, browser, wanted=whole)
     assert SCATTER in axes(document)
     assert trials(document) == ["trial 0", "trial 1", "trial 2", "trial 3"]
     assert {"Front of page", "se_params vs. val_loss", "trial 0: none"} <= texts(document)
@@ -168,4 +183,56 @@ def test_the_link_of_the_dashboard_shows_the_front_without_a_click_and_ctrl_c_le
     assert {"Parallel Coordinates", *SITES} <= texts(document)
 
 
-SITES = {"layer1.0", "layer2.0", "layer3.0"}
+def test_ctrl_c_ends_the_dashboard_and_leaves_nothing(folder):
+    with dashboard(folder) as (process, link):
+        port = urlsplit(link).port
+        assert listens(port)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert not listens(port)
+
+
+def test_the_recommended_network_is_a_model_with_its_alias_and_a_description(link, browser):
+    models = link.partition("/#/")[0] + "/#/models/senas-page"
+    document = page(models, browser, lambda found: ALIAS.search(found) and "What the senas study" in found)
+    assert ALIAS.search(document)
+    assert "Version 1" in texts(document)
+    assert "What the senas study page recommends: resnet8 for digits" in document
+    document = page(f"{models}/versions/1", browser, lambda found: "Found by the study" in found)
+    assert "One seed" in document
+
+
+def test_the_page_of_the_front_is_drawn_among_the_artifacts_of_the_study(link, browser):
+    base, experiment, run = re.fullmatch(r"(http://[^/]+)/#/experiments/(\d+)/.*senas-([0-9a-f]{32})&.*", link).groups()
+    address = f"{base}/#/experiments/{experiment}/runs/{run}/artifacts/front.html"
+    opened(address, browser)
+    frame = framed(browser)
+    points = "document.querySelectorAll('circle.dot').length"
+    end = time.monotonic() + 60
+    while evaluated(points, browser, frame) != 4 and time.monotonic() < end:
+        time.sleep(0.2)
+    assert evaluated(points, browser, frame) == 4
+    # Its script runs in MLflow's sandbox too.
+    assert evaluated(
+        "document.getElementById('more').click(), document.querySelector('tbody.all') !== null", browser, frame
+    )
+
+
+def test_a_trial_that_is_still_training_has_a_curve(folder, link, browser):
+    server = link.partition("/#/")[0]
+    search = [*SEARCH, "study.name=live", "study.trials=1", "trainer.epochs=1000000"]
+    with (folder / "live.log").open("w") as log:
+        training = subprocess.Popen(search, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log)
+    try:
+        asked = [*SENAS, "dashboard", f"tracking.uri={server}", "study.name=live"]
+        end = time.monotonic() + 60
+        while (said := subprocess.run(asked, capture_output=True, text=True, cwd=folder)).returncode:
+            assert training.poll() is None
+            assert time.monotonic() < end, said.stderr
+        document = page(said.stdout.strip(), browser, lambda found: "js-line" in found and trials(found) == ["trial 0"])
+        assert training.poll() is None
+        assert trials(document) == ["trial 0"]
+        assert "js-line" in document
+    finally:
+        training.send_signal(signal.SIGINT)
+        assert training.wait(30) == 130
