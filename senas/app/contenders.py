@@ -25,7 +25,7 @@ BASELINES = ("none", "all16")
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The parts of one comparison of trainings."""
+    """The parts of one comparison of trainings. source: where the data come from, as `data` in a configuration."""
 
     config: TrainConfig
     folder: StudyFolder
@@ -35,6 +35,7 @@ class Training:
     evaluator: Standalone
     contenders: Mapping[str, SEConfig]
     backbone: BackboneConfig
+    source: Mapping[str, Any]
     notes: Sequence[str]
 
     @property
@@ -62,6 +63,7 @@ class Training:
             **asdict(self.config),
             "name": self.folder.name,
             "backbone": asdict(self.backbone),
+            "data": dict(self.source),
             "contenders": {name: se.plain() for name, se in self.contenders.items()},
         }
 
@@ -98,6 +100,7 @@ def training_of(config: TrainConfig) -> Training:
         evaluator=evaluator,
         contenders=contenders,
         backbone=backbone,
+        source=data,
         notes=notes,
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from senas.app.paths import StudyFolder
@@ -12,39 +13,43 @@ from senas.exported.network import with_weights
 from senas.record.dataset import PartUsed
 from senas.record.registry import Recommended
 from senas.study.loop import weights_path
+from senas.training.data import Images
 
 EXAMPLES = 4
 """Images in the registered network's example; more than one, so that its batch size stays open."""
 
 
-def parts_used(setup: Setup) -> list[PartUsed]:
-    """The training and the validation part, each with a digest of what is in it."""
-    config, data = setup.config.data, setup.data
+def parts_used(
+    config: Mapping[str, Any], data: Images, fingerprint: Mapping[str, object], *, test: bool = False
+) -> list[PartUsed]:
+    """The training and the validation part, and the test part where that is used, each with a digest of its images."""
+    parts = [("train", "training", data.counts.train), ("val", "validation", data.counts.val)]
+    parts += [("test", "test", data.counts.test)] if test else []
     source = str(config.get("root") or f"{config['name']}, made by senas without a download")
     return [
         PartUsed(
             name=f"{config['name']}-{name}",
             context=context,
-            digest=_digest(setup, name),
+            digest=_digest(data, name, fingerprint),
             source=source,
             images=images,
             shape=data.shape,
             classes=data.classes,
         )
-        for name, context, images in (("train", "training", data.counts.train), ("val", "validation", data.counts.val))
+        for name, context, images in parts
     ]
 
 
-def _digest(setup: Setup, name: str) -> str:
+def _digest(data: Images, name: str, fingerprint: Mapping[str, object]) -> str:
     """Of a part's images and labels where they are in memory; else of what the configuration says of them."""
-    part: Any = getattr(setup.data, name, None)
+    part: Any = getattr(data, name, None)
     hashed = hashlib.sha256()
     if hasattr(part, "images") and hasattr(part, "labels"):
         for tensor in (part.images, part.labels):
             hashed.update(memoryview(tensor.contiguous().numpy()).cast("B"))
     else:
-        known = {key: value for key, value in setup.fingerprint.items() if key.startswith("data.")}
-        facts = [digest(known), name, getattr(setup.data, "contents", ""), setup.data.counts]
+        known = {key: value for key, value in fingerprint.items() if key.startswith("data.")}
+        facts = [digest(known), name, getattr(data, "contents", ""), data.counts]
         hashed.update(json.dumps(facts, default=str).encode())
     return hashed.hexdigest()[:16]
 

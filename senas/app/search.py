@@ -16,6 +16,7 @@ from senas.app.schema import SearchConfig
 from senas.app.show import exported, front_table, one_seed
 from senas.app.wiring import Setup, flatten, pruner, sampler_factory, set_up
 from senas.core.address import hidden
+from senas.core.config import SEConfig
 from senas.core.objective import Scores
 from senas.core.ports import Pulse, Recorder
 from senas.core.standing import Standing
@@ -163,7 +164,8 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
             sites=setup.sites,
             largest_params=setup.space.largest_params,
             objective=setup.objective.names,
-            data=parts_used(setup),
+            data=parts_used(setup.config.data, setup.data, setup.fingerprint),
+            baselines={"none": SEConfig(), "all16": SEConfig.everywhere(setup.sites, 16)},
             warn=terminal.warn,
         )
 

@@ -94,6 +94,7 @@ def _recorder(training: Training, terminal: Terminal) -> Recorder:
     tracking = training.config.tracking
     if tracking.name == "none":
         return _NoRecord()
+    from senas.app.recorded import parts_used
     from senas.record.mlflow import MlflowRecorder
 
     store = MlflowStore(training.folder.root)
@@ -110,6 +111,8 @@ def _recorder(training: Training, terminal: Terminal) -> Recorder:
             sites=training.sites,
             largest_params=max(1, *(config.params(training.sites) for config in training.contenders.values())),
             objective=LossOnTest().names,
+            data=parts_used(training.source, training.data, training.fingerprint, test=True),
+            contenders=training.contenders,
             warn=terminal.warn,
         )
 

@@ -16,16 +16,19 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Run
 
+from senas.core.config import SEConfig
 from senas.core.objective import Scores
 from senas.core.ports import Pulse
 from senas.core.site import Site
 from senas.core.trial import Status, Trial
 from senas.record.address import DOWN, connect, hidden, reach, reason, refused
+from senas.record.charts import LOADED, comparison_state, front_state
+from senas.record.compared_run import ComparedRuns
 from senas.record.dataset import PartUsed, inputs
 from senas.record.limits import cut_lines, key, run_tags
 from senas.record.registry import Recommended, model_name, register
 from senas.record.study_run import NOTE, ROLE, begin, experiment_called
-from senas.record.trial_run import ENDS, PARENT, PARETO, TRIAL, TrialRuns, front_tags, same_value, times
+from senas.record.trial_run import ENDS, PARENT, PARETO, STANDING, TRIAL, TrialRuns, front_tags, same_value, times
 from senas.record.view import link, save_view
 
 HYPERVOLUME = "hypervolume"
@@ -96,6 +99,8 @@ class MlflowRecorder:
         warn: Callable[[str], None],
         objective: Sequence[str] = (),
         data: Sequence[PartUsed] = (),
+        baselines: Mapping[str, SEConfig] | None = None,
+        contenders: Mapping[str, SEConfig] | None = None,
     ) -> "MlflowRecorder":
         """Opens the study's parent run, or begins one.
 
@@ -104,6 +109,8 @@ class MlflowRecorder:
         largest_params:  SE parameters of the space's largest configuration: what `se_share` is a share of.
         objective:       what each of a trial's values is called.
         data:            what is trained on.
+        baselines:       configurations that every study is measured against, by name.
+        contenders:      those that are compared, by name, where it is no search but a comparison.
 
         Raises ConfigError, after ten seconds at most, where MLflow cannot be reached or does not accept the study.
         """
@@ -116,8 +123,14 @@ class MlflowRecorder:
             )
             try:
                 client.log_text(run_id, config_yaml, "config.yaml")
-                runs = TrialRuns(
-                    parent=run_id, study=study, sites=sites, largest_params=largest_params, objective=objective
+                kind, named = (TrialRuns, baselines or {}) if contenders is None else (ComparedRuns, contenders)
+                runs = kind(
+                    parent=run_id,
+                    study=study,
+                    sites=sites,
+                    largest_params=largest_params,
+                    objective=objective,
+                    named=named,
                 )
                 recorder = cls(client, uri, found, runs, warn, data)
                 client.log_inputs(run_id, recorder._data)
@@ -130,7 +143,9 @@ class MlflowRecorder:
 
     def missing(self, trials: Sequence[Trial]) -> list[Trial]:
         """Those of the finished trials that MLflow does not have, or has only in part."""
-        ended = {n for n, child in self._children.items() if child.ended and n in self._followed}
+        ended = {n for n, child in self._children.items() if child.ended}
+        if self._runs.with_front:
+            ended &= self._followed
         return [trial for trial in trials if trial.status is not Status.RUNNING and trial.number not in ended]
 
     def begin(self, trial: Trial) -> None:
@@ -285,14 +300,15 @@ class MlflowRecorder:
         for number, child in self._children.items():
             on_front = number in self._front
             if (child.tags.get(PARETO) == "true") != on_front:
-                self._client.log_batch(child.run_id, tags=run_tags(front_tags(on_front)))
-                child.tags |= front_tags(on_front)
+                tags = front_tags(on_front, child.tags.get(STANDING, ""))
+                self._client.log_batch(child.run_id, tags=run_tags(tags))
+                child.tags |= tags
 
     def _write(self, trial: Trial, hypervolume: float) -> None:
         """A child run, ended last: one that was broken off is known by running still, and is written over."""
         child = self._children.get(trial.number)
         start, end = times(trial)
-        if trial.number not in self._followed:
+        if self._runs.with_front and trial.number not in self._followed:
             self._volumes[trial.number] = Metric(HYPERVOLUME, hypervolume, end, trial.number)
         if child and child.ended:
             return
@@ -321,9 +337,14 @@ class MlflowRecorder:
                 self._client.log_artifacts(self.run_id, folder)
 
     def _save_view(self) -> None:
-        experiment = self._experiment.experiment_id
-        sites = [key(site.name) for site in self._runs.sites]
-        save_view(self._client, experiment, self._runs.study, self.run_id, sites)
+        experiment, study = self._experiment.experiment_id, self._runs.study
+        if self._runs.with_front:
+            state = front_state(self.run_id, [key(site.name) for site in self._runs.sites])
+            more = len(self._children) > LOADED
+            name = f"Front of {study}" + f" (first {LOADED} runs; all in front.html)" * more
+        else:
+            state, name = comparison_state(self.run_id, self._runs.objective), f"Comparison {study}"
+        save_view(self._client, experiment, name, self.run_id, state)
         self._experiment = self._client.get_experiment(experiment)
 
     def _drop_unfinished(self) -> None:

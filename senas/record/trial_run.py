@@ -3,12 +3,13 @@
 import math
 import textwrap
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from mlflow.entities import Metric, Param
 
-from senas.core.config import spoken_block
+from senas.core.config import SEConfig, spoken_block
 from senas.core.objective import COSTS, Scores
 from senas.core.ports import Pulse
 from senas.core.site import Site
@@ -16,7 +17,8 @@ from senas.core.trial import Status, Trial
 from senas.record.limits import TAG_LENGTH, cut, key, run_params
 from senas.record.study_run import ROLE, STUDY
 
-TRIAL, PARENT, PARETO = "senas.trial", "mlflow.parentRunId", "pareto"
+TRIAL, PARENT, PARETO, STANDING = "senas.trial", "mlflow.parentRunId", "pareto", "standing"
+ON_FRONT, COLOR = "front", "mlflow.runColor"
 NAME_LENGTH = 80
 ENDS = {Status.COMPLETE: "FINISHED", Status.PRUNED: "KILLED", Status.FAILED: "FAILED", Status.RUNNING: "RUNNING"}
 RUNNING_LOSS, EPOCHS_DONE = "running_train_loss", "epochs_done"
@@ -30,28 +32,29 @@ class TrialRuns:
     parent:          id of the study's run.
     largest_params:  SE parameters of the space's largest configuration: what `se_share` is a share of.
     objective:       what each of a trial's values is called.
+    named:           configurations with a name of their own: the baselines.
     """
 
+    with_front: ClassVar[bool] = True
     parent: str
     study: str
     sites: Sequence[Site]
     largest_params: int
     objective: Sequence[str] = ()
+    named: Mapping[str, SEConfig] = field(default_factory=dict)
 
     def tags(self, trial: Trial, *, on_front: bool) -> dict[str, str]:
-        words = trial.config.words(self.sites)
-        name = textwrap.shorten(f"trial {trial.number}: {words}", NAME_LENGTH, placeholder=" …")
         tags = {
             PARENT: self.parent,
-            "mlflow.runName": name,
+            "mlflow.runName": self.run_name(trial),
             STUDY: self.study,
             ROLE: "trial",
             TRIAL: str(trial.number),
             "senas.status": str(trial.status),
             "senas.origin": trial.origin,
             "senas.config": str(trial.config),
-            "sites": words,
-            **front_tags(on_front),
+            "sites": trial.config.words(self.sites),
+            **self.marks(trial, on_front),
         }
         if trial.failure is not None:
             tags["senas.failure"] = str(trial.failure)
@@ -60,6 +63,15 @@ class TrialRuns:
         if trial.repeats is not None:
             tags["senas.repeats"] = str(trial.repeats)
         return {name: cut(value, TAG_LENGTH) for name, value in tags.items()}
+
+    def run_name(self, trial: Trial) -> str:
+        words = trial.config.words(self.sites)
+        return textwrap.shorten(f"trial {trial.number}: {words}", NAME_LENGTH, placeholder=" …")
+
+    def marks(self, trial: Trial, on_front: bool) -> dict[str, str]:
+        """The tags by which a run stands out in the page."""
+        names = [f"baseline {name}" for name, config in self.named.items() if config == trial.config]
+        return front_tags(on_front, ", ".join(names if trial.repeats is None else []))
 
     def params(self, trial: Trial) -> list[Param]:
         """The seed, and what each site has."""
@@ -118,6 +130,14 @@ def times(trial: Trial) -> tuple[int, int]:
     return start, start + round(trial.seconds * 1000)
 
 
-def front_tags(on_front: bool) -> dict[str, str]:
-    """The tags that change when the front does."""
-    return {PARETO: "true" if on_front else "false", "mlflow.runColor": FRONT_COLOR if on_front else OTHER_COLOR}
+def front_tags(on_front: bool, standing: str = "") -> dict[str, str]:
+    """The tags that change when the front does; `standing` is the one that was.
+
+    So spelled that descending order has the front first, then the baselines, then all others.
+    """
+    words = [ON_FRONT] * on_front + [word for word in standing.split(", ") if word not in ("", ON_FRONT)]
+    return {
+        PARETO: "true" if on_front else "false",
+        STANDING: ", ".join(words),
+        COLOR: FRONT_COLOR if on_front else OTHER_COLOR,
+    }

@@ -1,4 +1,4 @@
-"""The saved view of a study in MLflow's web page: its front as a picture, without a click.
+"""The saved view of a study in MLflow's web page: what `charts` draws, without a click.
 
 MLflow has no interface for saved views: its page keeps each as a tag of the experiment. The form was read off
 MLflow 3.17; where another version does not know it, the page opens as if there were none.
@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
@@ -17,32 +17,29 @@ from mlflow.entities import Experiment
 from senas.errors import StudyError
 from senas.record.address import looking
 from senas.record.study_run import STUDY, study_runs
-from senas.record.trial_run import PARENT
 
 TAG, SEAL, HEADER = "mlflow.sharedViewState.", "senas.view.", "deflate;"
 LONGEST = 20_000  # characters of a tag of an experiment
-DRAWN = 100  # runs that a chart draws; as many as the page loads by itself
-AXES = 9  # sites in the parallel coordinates: more cannot be read
 LISTED = 100  # names of studies in an error, the newest
 
 
-def save_view(client: MlflowClient, experiment_id: str, study: str, run_id: str, sites: Sequence[str]) -> None:
+def save_view(client: MlflowClient, experiment_id: str, name: str, run_id: str, state: Mapping[str, object]) -> None:
     """Adds the view of the study whose parent run is `run_id`, or brings one that senas wrote up to date.
 
-    sites:  names of the parameters that say what each site has.
+    state:  what the page is to show, as `senas.record.charts` makes it.
 
     One that people edited stays as it is: beside each view that senas writes lies its digest.
     """
     key, seal = TAG + _key(run_id), SEAL + _key(run_id)
     tags = client.get_experiment(experiment_id).tags
-    state = json.dumps(_state(run_id, sites))
+    text = json.dumps(state)
     if key in tags and not _ours(tags[key], tags.get(seal)):
         return
-    if key in tags and _content(tags[key]) == state:
+    if key in tags and _content(tags[key]) == (name, text):
         return
     now = round(time.time() * 1000)
-    view = {"name": f"Front of {study}", "createdAt": now, "updatedAt": now}
-    view["state"] = HEADER + base64.b64encode(zlib.compress(state.encode())).decode()
+    view = {"name": name, "createdAt": now, "updatedAt": now}
+    view["state"] = HEADER + base64.b64encode(zlib.compress(text.encode())).decode()
     value = json.dumps(view)
     if len(value) <= LONGEST:
         client.set_experiment_tag(experiment_id, key, value)
@@ -60,11 +57,13 @@ def _ours(value: str, seal: str | None) -> bool:
         return False
 
 
-def _content(value: str) -> str:
+def _content(value: str) -> tuple[str, str]:
+    """Name and state; empty where they cannot be read."""
     try:
-        return zlib.decompress(base64.b64decode(json.loads(value)["state"].removeprefix(HEADER))).decode()
+        view = json.loads(value)
+        return view["name"], zlib.decompress(base64.b64decode(view["state"].removeprefix(HEADER))).decode()
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error):
-        return ""
+        return "", ""
 
 
 def _digest(value: str) -> str:
@@ -103,85 +102,3 @@ def link(experiment: Experiment, run_id: str | None, base_url: str) -> str:
 
 def _key(run_id: str) -> str:
     return f"senas-{run_id}"
-
-
-def _state(run_id: str, sites: Sequence[str]) -> dict[str, object]:
-    def chart(kind: str, section: str, **fields: object) -> dict[str, object]:
-        name = f"{run_id}-{section}-{kind.lower()}-{fields.get('metricKey', '')}"
-        return {
-            "uuid": name,
-            "type": kind,
-            "metricSectionId": section,
-            "deleted": False,
-            "isGenerated": False,
-            **fields,
-        }
-
-    def section(name: str, title: str, *, shown: bool, columns: int = 2) -> dict[str, object]:
-        # A section that counts as generated is filled by the page with a chart of each metric.
-        kept = {"display": shown, "isReordered": False, "deleted": False, "isGenerated": not shown}
-        return {"uuid": name, "name": title, "columns": columns, "cardHeight": 440, **kept}
-
-    def axis(metric: str) -> dict[str, object]:
-        return {"key": metric, "type": "METRIC"}
-
-    def line(section: str, metric: str) -> dict[str, object]:
-        return chart(
-            "LINE",
-            section,
-            metricKey=metric,
-            selectedMetricKeys=[metric],
-            runsCountToCompare=DRAWN,
-            xAxisKey="step",
-            lineSmoothness=0,
-            scaleType="linear",
-            xAxisScaleType="linear",
-            useGlobalXaxisKey=False,
-            useGlobalLineSmoothing=False,
-        )
-
-    front, choices, rest, system = (f"{run_id}-{name}" for name in ("front", "choices", "rest", "system"))
-    every = -(-len(sites) // AXES) or 1
-    metrics = ("val_loss", "val_error", "se_params", "macs", "seconds")
-    return {
-        # Pruned trials are left out: their losses are those of fewer epochs, and belong in no comparison.
-        # One that is training has a curve, and no place in the front's picture yet.
-        "searchFilter": f"tags.{PARENT} = '{run_id}' and attributes.status != 'KILLED' and "
-        "attributes.status != 'FAILED'",
-        # The page loads the first hundred runs, the others on a click: the whole front, then the latest trials.
-        "orderByKey": "tags.`pareto`",
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": [*(f"metrics.`{name}`" for name in metrics), "tags.`pareto`", "tags.`sites`"],
-        "runsHiddenMode": "SHOW_ALL",
-        "viewMaximized": True,
-        "hideEmptyCharts": True,
-        "autoRefreshEnabled": True,
-        "compareRunSections": [
-            section(front, "Front and curves", shown=True),
-            section(choices, "What each site got", shown=True, columns=1),
-            section(rest, "Model metrics", shown=False),
-            section(system, "System metrics", shown=False),
-        ],
-        "compareRunCharts": [
-            chart(
-                "SCATTER",
-                front,
-                xaxis=axis("se_params"),
-                yaxis=axis("val_loss"),
-                runsCountToCompare=DRAWN,
-            ),
-            chart(
-                "PARALLEL",
-                choices,
-                selectedParams=list(sites[::every]),
-                selectedMetrics=["se_params", "val_loss"],
-                showAllRuns=False,
-            ),
-            line(front, "val_loss"),
-            line(front, "running_train_loss"),
-        ],
-    }

@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from senas.core.block import Placement, SEBlock
+from senas.core.config import SEConfig
+from senas.core.site import Place, Site
 from senas.core.trial import Failure, Status
 from senas.errors import ConfigError
 from senas.record.dataset import PartUsed
 from senas.record.mlflow import MlflowRecorder
+
+PLACE = Place(16, 8, 8)
+SITES = [Site(name, {Placement.STANDARD: PLACE}, PLACE) for name in ("layer1.0", "layer1.1")]
+R4 = SEConfig({"layer1.0": SEBlock(hidden=4)})
 
 
 def test_a_trial_becomes_one_run_inside_the_run_of_its_study(opened, store, trial):
@@ -248,3 +255,72 @@ def test_hypervolumes_that_a_crash_lost_are_missing(opened, store, trial):
     again.conclude(finished=True, front=[0], description="", files={})
     assert store.history(store.parent, "hypervolume") == [(0, 0.1), (1, 0.1), (2, 0.1)]
     assert len(store.trials) == 3
+
+
+def ordered(store):
+    """The trials as the saved view asks for them."""
+    runs = store.client.search_runs(
+        [store.experiment.experiment_id], "tags.`senas.role` = 'trial'", order_by=["tags.`standing` DESC"]
+    )
+    return [int(run.data.tags["senas.trial"]) for run in runs]
+
+
+def test_the_front_comes_first_then_the_baselines_then_the_latest(opened, store, trial):
+    r16 = SEConfig.everywhere(SITES, 16)
+    recorder = opened(baselines={"none": SEConfig(), "all16": r16})
+    configs = {0: SEConfig(), 1: r16, 2: R4, 3: R4, 4: R4}
+    for number, config in configs.items():
+        recorder.record(trial(number, config=config), [number], 0.1)
+    recorder.record(trial(5, config=SEConfig(), repeats=0), [0, 3], 0.1)
+    assert ordered(store) == [0, 3, 1, 5, 4, 2]
+    standings = [run.data.tags["standing"] for run in store.trials]
+    assert standings == ["front, baseline none", "baseline all16", "", "front", "", ""]
+
+
+# A comparison, of what senas train trains
+
+
+@pytest.fixture
+def compared(opened):
+    """Opens the recorder of a comparison."""
+
+    def open_():
+        return opened("compared", contenders={"none": SEConfig(), "mine": R4}, objective=("test_loss",))
+
+    return open_
+
+
+@pytest.fixture
+def tested(trial):
+    """Makes a training with a score on the test part."""
+
+    def make(number, config, seed):
+        scores = {"val_loss": 0.5, "test_loss": 0.6, "se_params": 0.0}
+        return trial(number, config=config, seed=seed, scores=scores, values=(0.6,))
+
+    return make
+
+
+def test_a_training_is_called_after_whose_it_is_and_its_seed(compared, store, tested):
+    recorder = compared()
+    for number, (config, seed) in enumerate([(SEConfig(), 1), (R4, 1), (SEConfig(), 2)]):
+        recorder.record(tested(number, config, seed), (), math.nan)
+    assert [run.info.run_name for run in store.trials] == ["none, seed 1", "mine, seed 1", "none, seed 2"]
+    assert [run.data.tags["contender"] for run in store.trials] == ["none", "mine", "none"]
+    colors = [run.data.tags["mlflow.runColor"] for run in store.trials]
+    assert colors[0] == colors[2] != colors[1]
+    assert store.trials[0].data.metrics["test_loss"] == 0.6
+
+
+def test_a_comparison_has_no_front_and_no_hypervolume(compared, store, tested):
+    recorder = compared()
+    recorder.record(tested(0, R4, 1), (), math.nan)
+    recorder.conclude(finished=True, front=(), description="", files={})
+    assert store.parent.data.metrics == {}
+    assert not {"pareto", "standing"} & set(store.trials[0].data.tags)
+
+
+def test_what_a_comparison_has_is_not_missing(compared, tested):
+    compared().record(tested(0, R4, 1), (), math.nan)
+    trials = [tested(0, R4, 1), tested(1, R4, 2)]
+    assert [each.number for each in compared().missing(trials)] == [1]

@@ -38,7 +38,7 @@ def test_the_view_draws_loss_against_parameters_with_the_whole_front_among_its_r
     assert [line["metricKey"] for line in lines] == ["val_loss", "running_train_loss"]
     assert (view["name"], header) == ("Front of pilot", "deflate")
     assert recorder.run_id in state["searchFilter"]
-    assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`pareto`", False)
+    assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`standing`", False)
     assert [scatter[key] for key in ("type", "xaxis", "yaxis")] == [
         "SCATTER",
         {"key": "se_params", "type": "METRIC"},
@@ -61,7 +61,7 @@ def view_of(store):
 
 def test_a_view_that_senas_wrote_in_an_older_form_is_brought_up_to_date(opened, store, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("senas.record.view._state", lambda *_: {"searchFilter": "old"})
+        patch.setattr("senas.record.mlflow.front_state", lambda *_: {"searchFilter": "old"})
         opened()
     _, old = view_of(store)
     opened()
@@ -103,6 +103,25 @@ def test_a_network_with_many_sites_has_few_axes(opened, store):
     opened(sites=[Site(f"layer{n}", {Placement.STANDARD: place}, place) for n in range(54)])
     state = json.loads(zlib.decompress(base64.b64decode(json.loads(view_of(store)[1])["state"][8:])))
     assert len(state["compareRunCharts"][1]["selectedParams"]) == 9
+
+
+def test_a_view_of_which_the_page_loads_only_a_part_says_so(opened, store, trial, monkeypatch):
+    recorder = opened()
+    monkeypatch.setattr("senas.record.mlflow.LOADED", 1)
+    for number in range(2):
+        recorder.record(trial(number), [], 0.1)
+    recorder.conclude(front=(), finished=True, description="", files={})
+    assert json.loads(view_of(store)[1])["name"] == "Front of pilot (first 1 runs; all in front.html)"
+
+
+def test_a_comparison_has_a_view_of_what_each_training_came_to(opened, store, uri):
+    recorder = opened("compared", contenders={}, objective=("test_loss",))
+    view = json.loads(view_of(store)[1])
+    state = json.loads(zlib.decompress(base64.b64decode(view["state"][8:])))
+    assert view["name"] == "Comparison compared"
+    assert [chart["type"] for chart in state["compareRunCharts"]] == ["SCATTER", "LINE", "BAR", "BAR"]
+    assert state["compareRunCharts"][0]["yaxis"]["key"] == "test_loss"
+    assert view_link(uri, "senas", "compared", "http://host:1") == recorder.link("http://host:1")
 
 
 def test_a_name_with_both_kinds_of_quotes_is_found(opened, store, uri):
