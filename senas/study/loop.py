@@ -1,5 +1,6 @@
 """Propose, evaluate, tell, record: the loop that joins the ports. It imports no framework."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -100,7 +101,7 @@ class Search:
         with interrupt.shield():
             self.recorder.begin(trial)
         plan, weights = self.plan, self._weights_of(trial.number)
-        job = Job(trial.config, trial.seed, plan.epochs, weights, self._checkpoint_of(trial.number), plan.test)
+        job = Job(trial.config, trial.seed, plan.epochs, weights, self._checkpoint_of(trial), plan.test)
 
         def report(job: Job, epoch: int, scores: Scores) -> bool:
             self.listener.epoch(trial, epoch, job.epochs)
@@ -120,7 +121,7 @@ class Search:
     def _remember(self, trial: Trial) -> None:
         """The truth first, then what can be rebuilt from it."""
         self.proposer.tell(trial)
-        if checkpoint := self._checkpoint_of(trial.number):
+        if checkpoint := self._checkpoint_of(trial):
             checkpoint.unlink(missing_ok=True)
         self.trials.append(trial)
         standing = self.plan.standing(self.trials)
@@ -138,8 +139,10 @@ class Search:
     def _weights_of(self, number: int) -> Path:
         return weights_path(self.plan.weights, number)
 
-    def _checkpoint_of(self, number: int) -> Path | None:
-        return self.plan.checkpoints / f"trial-{number}.ckpt" if self.plan.checkpoints else None
+    def _checkpoint_of(self, trial: Trial) -> Path | None:
+        """Named by what is trained: after a kill the same number may be another training's, whose list has changed."""
+        identity = hashlib.sha256(f"{trial.config} {trial.seed}".encode()).hexdigest()[:16]
+        return self.plan.checkpoints / f"{identity}.ckpt" if self.plan.checkpoints else None
 
     def _stop_when_hopeless(self) -> None:
         last = [trial for trial in self.trials if trial.repeats is None][-FAILURES_IN_A_ROW:]

@@ -10,6 +10,7 @@ import yaml
 
 from senas.exported.network import load
 from senas.exported.package import read
+from senas.training.standalone import _Saved
 
 TRAIN = ("trainer.epochs=1", "tracking=none", "progress=false", "seeds=2")
 DATA = ("data=digits", "backbone=resnet8", "backbone.width=4")
@@ -177,14 +178,30 @@ def test_an_export_never_makes_senas_import_code(trained, package, folder, study
 # A kill in the middle
 
 
+def test_a_training_goes_on_from_no_other_trainings_checkpoint(trained, folder, monkeypatch):
+    def cut_off(self, trainer, task):
+        save(self, trainer, task)
+        raise RuntimeError("the power went")
+
+    save = _Saved.on_train_epoch_end
+    command = (*DATA, "se=none", "against=[]", "seeds=1", "trainer.epochs=2")
+    with monkeypatch.context() as patch:
+        patch.setattr(_Saved, "on_train_epoch_end", cut_off)
+        with pytest.raises(RuntimeError, match="the power went"):
+            trained(*command, "first_seed=1")
+    assert trained(*command, "first_seed=7").code == 0
+    assert trained(*command, "first_seed=7", "name=whole").code == 0
+    (theirs,) = [json.loads(x) for x in (folder / "runs/whole/results.jsonl").read_text().splitlines()[1:]]
+    assert results(folder)[0]["curve"] == theirs["curve"]
+
+
 @pytest.mark.slow
 def test_a_killed_training_goes_on_within_the_training(started, program, folder):
     command = ("train", *DATA, "se=none", "against=[]", "seeds=1", "trainer.epochs=12", "tracking=none")
     assert program(*command, "name=whole").returncode == 0
     process = started(*command, "name=compared")
-    checkpoint = folder / WHERE / "checkpoints" / "trial-0.ckpt"
     end = time.monotonic() + 60
-    while not checkpoint.exists():
+    while not list((folder / WHERE / "checkpoints").glob("*.ckpt")):
         assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.01)
