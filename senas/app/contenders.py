@@ -1,6 +1,6 @@
 """What `senas train` is to train: which SE configurations, on which backbone and data, with which seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,14 @@ class Training:
     def sites(self) -> tuple[Site, ...]:
         return self.traced.sites
 
-    def comparison(self, trials: list[Trial]) -> Comparison:
+    def comparison(self, trials: list[Trial], others: Collection[int] = ()) -> Comparison:
         return Comparison(
             trials=trials,
             objective=LossOnTest(),
             classes=len(self.data.classes),
             largest_params=max(config.params(self.sites) for config in self.contenders.values()),
             contenders=self.contenders,
+            others=others,
         )
 
     @property

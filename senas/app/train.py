@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
             size=len(training.contenders) + 1,
             weights=training.folder.weights,
             objective=LossOnTest(),
-            standing=training.comparison,
+            standing=partial(training.comparison, others=[trial.number for trial in proposer.done]),
             checkpoints=folder / "checkpoints",
             test=True,
         )

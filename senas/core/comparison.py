@@ -1,6 +1,6 @@
 """A comparison of a few SE configurations, each trained with the same seeds: what differs by more than chance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from senas.core.config import SEConfig
@@ -28,15 +28,17 @@ class Comparison(Standing):
     """Where a comparison stands. It has no front: several seeds of one configuration are not rivals.
 
     contenders:  SE configurations by name, in the order in which they are shown.
+    others:      numbers of trainings that are in the same folder and in no part of this comparison.
     """
 
     contenders: Mapping[str, SEConfig]
+    others: Collection[int] = ()
 
     def front(self, names: Sequence[str] = ()) -> list[Trial]:
         return []
 
     def kept(self) -> set[int]:
-        return {trial.number for trial in self.trials}
+        return {trial.number for trial in self.trials} | set(self.others)
 
     def hypervolume(self) -> float:
         return float("nan")

@@ -117,6 +117,16 @@ def test_more_seeds_go_on_with_those_that_are_missing(trained, folder):
     assert pairs(folder) == [(True, 1), (False, 1), (True, 2), (False, 2)]
 
 
+def test_a_shorter_list_takes_no_weights_from_a_longer_one(trained, folder):
+    longer = (*DATA, "se=none", "against=[all16]", "seeds=1")
+    trained(*longer)
+    assert trained(*DATA, "se=none", "against=[]", "seeds=1").code == 0
+    shutil.rmtree(folder / WHERE / "trained")
+    said = trained(*longer)
+    assert said.code == 0, said.err
+    assert not load(folder / WHERE / "trained" / "all16").training
+
+
 # Mistakes
 
 
