@@ -68,12 +68,14 @@ class Schedule:
     def _read(self) -> list[Trial]:
         if not self.file.exists():
             return []
-        whole, _, torn = self.file.read_text().rpartition("\n")
-        if torn:  # the power went while it was written: its training is done again
-            self.file.write_text(f"{whole}\n" if whole else "")
-        if not whole:
-            return []
         try:
+            whole, _, torn = self.file.read_text().rpartition("\n")
+            if torn:  # the power went while it was written: its training is done again
+                mended = self.file.with_name(f"{self.file.name}.partial")
+                mended.write_text(f"{whole}\n" if whole else "")
+                mended.replace(self.file)  # whole or not at all: these are hours of training
+            if not whole:
+                return []
             first, *lines = [json.loads(line) for line in whole.splitlines()]
             known = first["fingerprint"]
             trials = [_trial(line) for line in lines]

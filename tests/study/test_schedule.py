@@ -1,7 +1,9 @@
 """Schedule: a fixed list of trainings, which survives whatever happens to the process."""
 
+import errno
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +128,28 @@ def test_a_file_of_something_else_is_refused_and_left_alone(schedule, tmp_path, 
 def test_there_is_nothing_untried_in_a_fixed_list(schedule):
     with pytest.raises(SpaceError):
         schedule().ask_untried()
+
+
+def test_a_full_disk_while_a_torn_line_is_mended_loses_no_training(schedule, tmp_path, monkeypatch):
+    train(schedule(), 2)
+    file = tmp_path / "results.jsonl"
+    with file.open("a") as opened:
+        opened.write('{"number": 2, "sta')
+    torn = file.read_bytes()
+
+    def full(path, text):
+        path.write_bytes(b"")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            schedule()
+    assert file.read_bytes() == torn
+    assert len(schedule().trials()) == 2
+
+
+def test_a_file_of_bytes_that_are_no_text_is_refused_in_one_line(schedule, tmp_path):
+    (tmp_path / "results.jsonl").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(StudyError, match="cannot be read as results of trainings"):
+        schedule()
