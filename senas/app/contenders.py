@@ -9,7 +9,9 @@ import yaml
 
 from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import BackboneConfig, TrainConfig
+from senas.app.show import SPLIT
 from senas.app.wiring import bench, contents_of, digest, setting_of
+from senas.core.address import hidden
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.config import SEConfig
 from senas.core.site import Site
@@ -25,17 +27,20 @@ BASELINES = ("none", "all16")
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The parts of one comparison of trainings. source: where the data come from, as `data` in a configuration."""
+    """The parts of one comparison of trainings.
+
+    source:  the data's options, as they were given or found.
+    """
 
     config: TrainConfig
     folder: StudyFolder
     fingerprint: Mapping[str, object]
     data: Images
+    source: Mapping[str, Any]
     traced: Traced
     evaluator: Standalone
     contenders: Mapping[str, SEConfig]
     backbone: BackboneConfig
-    source: Mapping[str, Any]
     notes: Sequence[str]
 
     @property
@@ -63,10 +68,17 @@ class Training:
         return {
             **asdict(self.config),
             "name": self.folder.name,
-            "backbone": asdict(self.backbone),
             "data": dict(self.source),
+            "backbone": asdict(self.backbone),
             "contenders": {name: se.plain() for name, se in self.contenders.items()},
         }
+
+    def shown(self) -> dict[str, Any]:
+        """`resolved`, with the password in MLflow's address hidden."""
+        plain = self.resolved()
+        if uri := plain["tracking"]["uri"]:
+            plain["tracking"]["uri"] = hidden(uri)
+        return plain
 
 
 def training_of(config: TrainConfig) -> Training:
@@ -97,11 +109,11 @@ def training_of(config: TrainConfig) -> Training:
         folder=StudyFolder(Path(config.root), name),
         fingerprint=fingerprint,
         data=images,
+        source=data,
         traced=traced,
         evaluator=evaluator,
         contenders=contenders,
         backbone=backbone,
-        source=data,
         notes=notes,
     )
 
@@ -160,7 +172,10 @@ def _data_of(root: Path, package: Exported) -> dict[str, Any]:
         raise ConfigError("data must be given: the export was found on data of your own, data=custom data.target=...")
     if Path(name).name != name or not default.is_file():
         raise ConfigError(f'data must be given: the export says "{name}", which senas does not know by that name')
-    return {**yaml.safe_load(default.read_text()), **dict(package.provenance.get("data_options", {}))}
+    plain: dict[str, Any] = yaml.safe_load(default.read_text())
+    split = package.provenance.get("split")
+    told = {**(split if isinstance(split, dict) else {}), **package.provenance}
+    return plain | {key: told[key] for key in SPLIT if key in plain and key in told}
 
 
 def _contenders(
@@ -174,6 +189,8 @@ def _contenders(
         config = known[name] if name in known else packages[name].config
         config.params(sites)  # raises where the backbone has not these sites, or not these placements
         label = name if name in known else _label(name, contenders)
+        if label not in (name, _plain_name(name)):
+            notes.append(f"{label} is {name}")
         if same := next((other for other in contenders if contenders[other] == config), None):
             notes.append(f"{label} is the same configuration as {same}: trained once, shown as {same}")
         else:
@@ -182,6 +199,12 @@ def _contenders(
 
 
 def _label(name: str, taken: Mapping[str, SEConfig]) -> str:
+    """The name of its folder; numbered where another is called so. A folder can be named by it."""
+    plain = _plain_name(name)
+    labels = (plain, *(f"{plain}-{number}" for number in range(2, len(taken) + 3)))
+    return next(label for label in labels if label not in (*taken, *BASELINES))
+
+
+def _plain_name(name: str) -> str:
     path = Path(name)
-    short = path.parent.name if path.is_file() else path.name
-    return short if short and short not in taken else name
+    return (path.parent if path.is_file() else path).resolve().name or "exported"

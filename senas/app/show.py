@@ -15,6 +15,9 @@ from senas.report.table import FrontTable
 
 RECIPE = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "label_smoothing", "precision")
 """What of the trainer's options an export tells."""
+SPLIT = ("train", "val", "test", "size", "channels", "split_seed")
+"""What of the data's options an export tells, and senas train takes from it: which images are in which part, and their
+size. Never where they lie, nor what to import."""
 
 
 def front_table(setup: Setup, standing: Standing, picked: Trial) -> FrontTable:
@@ -60,6 +63,7 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             "data": config.data["name"],
             "images": {"training": data.counts.train, "validation": data.counts.val},
             **({"split_seed": config.data["split_seed"]} if "split_seed" in config.data else {}),
+            **({"split": split} if (split := {key: config.data[key] for key in SPLIT if key in config.data}) else {}),
             "seed": trial.seed,
             "seeds_behind_each_score": 1,
             "epochs": len(trial.curve),

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import yaml
 
 from senas.app.contenders import Training, training_of
-from senas.app.paths import MlflowStore
+from senas.app.paths import MlflowStore, write_whole
 from senas.app.schema import TrainConfig
 from senas.app.search import PACKAGES, _NoRecord, begin_log
 from senas.app.wiring import digest, flatten
@@ -43,7 +42,7 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
     with Interrupt() as interrupt, training.folder.locked():
         folder = training.folder.path
         proposer = Schedule(file=folder / "results.jsonl", jobs=training.jobs, fingerprint=training.fingerprint)
-        (folder / "train.yaml").write_text(yaml.safe_dump(training.resolved(), sort_keys=False))
+        write_whole(folder / "train.yaml", yaml.safe_dump(training.shown(), sort_keys=False).encode())
         recorder = _recorder(training, terminal)
         begin_log(terminal, folder / "log.txt")
         known = proposer.trials()
@@ -99,15 +98,15 @@ def _recorder(training: Training, terminal: Terminal) -> Recorder:
     from senas.record.mlflow import MlflowRecorder
 
     store = MlflowStore(training.folder.root)
-    resolved = training.resolved()
+    shown = training.shown()
     with nullcontext() if tracking.uri else store.locked():
         return MlflowRecorder.open(
             tracking.uri or store.uri,
             artifacts=None if tracking.uri else store.artifacts,
             experiment=tracking.experiment,
             study=training.folder.name,
-            params=flatten(resolved),
-            config_yaml=yaml.safe_dump(resolved, sort_keys=False),
+            params=flatten(shown),
+            config_yaml=yaml.safe_dump(shown, sort_keys=False),
             versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
             sites=training.sites,
             largest_params=max(1, *(config.params(training.sites) for config in training.contenders.values())),
@@ -141,9 +140,9 @@ def _conclude(training: Training, trials: list[Trial], recorder: Recorder, *, fi
     text = markdown(comparison, training.sites)
     png = comparison_png(comparison, title=training.folder.name)
     folder = training.folder.path
-    (folder / "comparison.csv").write_text(table)
-    (folder / "comparison.md").write_text(f"{text}\n")
-    (folder / "comparison.png").write_bytes(png)
+    write_whole(folder / "comparison.csv", table.encode())
+    write_whole(folder / "comparison.md", f"{text}\n".encode())
+    write_whole(folder / "comparison.png", png)
     config = training.config
     description = (
         f"SE configurations on **{training.backbone.name}**, trained {config.trainer.epochs} epochs with the same "
@@ -171,7 +170,7 @@ def _export(terminal: Terminal, training: Training, comparison: Comparison) -> N
         if not trials:
             continue
         first = trials[0]
-        folder = training.folder.path / "trained" / Path(name).name
+        folder = training.folder.path / "trained" / name
         network = training.evaluator.network(Job(first.config, first.seed, len(first.curve)))
         net = with_weights(network, weights_path(training.folder.weights, first.number))
         images = training.data.test_dataloader()

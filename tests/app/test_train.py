@@ -8,8 +8,11 @@ import time
 import pytest
 import yaml
 
+from senas.app import checks
+from senas.app.search import _NoRecord
 from senas.exported.network import load
 from senas.exported.package import read
+from senas.record.mlflow import MlflowRecorder
 from senas.training.standalone import _Saved
 
 TRAIN = ("trainer.epochs=1", "tracking=none", "progress=false", "seeds=2")
@@ -63,6 +66,55 @@ def test_the_data_come_from_the_export_where_the_study_is_gone(trained, package,
     said = trained(f"se={package}", "against=[]", "seeds=1")
     assert said.code == 0, said.err
     assert "901 training images" in said.out
+
+
+def test_an_export_brings_the_split_so_that_no_test_image_was_seen_before(trained, senas, searched, folder):
+    assert searched(*DATA, "study.name=split", "study.trials=1", "data.split_seed=3", "data.val=0.4").code == 0
+    assert senas("export", "study.name=split", "to=exported/split").code == 0
+    shutil.rmtree(folder / "runs" / "split")
+    said = trained("se=exported/split", "against=[]", "seeds=1")
+    assert said.code == 0, said.err
+    data = yaml.safe_load((folder / WHERE / "train.yaml").read_text())["data"]
+    assert (data["split_seed"], data["val"]) == (3, 0.4)
+
+
+@pytest.mark.parametrize("split", [{"root": "/elsewhere", "download": True, "name": "custom"}, "all", [1]])
+def test_an_export_says_neither_where_data_lie_nor_what_they_are_made_by(trained, package, folder, split):
+    shutil.rmtree(folder / "runs" / "pilot")
+    plain = yaml.safe_load((folder / package / "se.yaml").read_text())
+    plain["provenance"] |= {"split": split}
+    (folder / package / "se.yaml").write_text(yaml.safe_dump(plain))
+    assert trained(f"se={package}", "against=[]", "seeds=1").code == 0
+    data = yaml.safe_load((folder / WHERE / "train.yaml").read_text())["data"]
+    assert data == {"name": "digits", "val": 0.3, "test": 0.2, "split_seed": 0}
+
+
+def test_two_exports_of_one_name_leave_a_network_each(trained, package, folder):
+    for number, place in enumerate(("a/same", "b/same", "c/none"), 1):
+        shutil.copytree(folder / package, folder / place)
+        plain = yaml.safe_load((folder / place / "se.yaml").read_text())
+        plain["se"] = {"layer1.0": {"hidden": number, "placement": "standard"}}
+        (folder / place / "se.yaml").write_text(yaml.safe_dump(plain))
+    said = trained("se=[a/same,b/same/se.yaml,c/none]", "against=[]", "seeds=1")
+    assert said.code == 0, said.err
+    assert "same-2 is b/same/se.yaml" in said.out
+    left = {path.name: read(path).config["layer1.0"].hidden for path in (folder / WHERE / "trained").iterdir()}
+    assert left == {"same": 1, "same-2": 2, "none-2": 3}
+
+
+def test_the_password_of_mlflow_is_written_nowhere(trained, folder, monkeypatch):
+    def opened(uri, **told):
+        assert "hunter2" in uri
+        assert "hunter2" not in repr(told)
+        return _NoRecord()
+
+    monkeypatch.setattr(MlflowRecorder, "open", opened)
+    monkeypatch.setattr(checks, "silence", lambda address, seconds: None)
+    uri = "tracking.uri='http://me:hunter2@tracker:5000'"
+    said = trained(*DATA, "se=none", "against=[]", "seeds=1", "tracking=mlflow", uri)
+    assert said.code == 0, said.err
+    assert "***" in (folder / WHERE / "train.yaml").read_text()
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
 
 
 def test_equal_configurations_are_trained_once(trained, folder):
