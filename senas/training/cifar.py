@@ -109,8 +109,9 @@ def _classes(edition: Edition, folder: Path, pickled: bool) -> tuple[str, ...]:
 def _pickled(edition: Edition, path: Path, classes: int) -> Bytes:
     batch = _unpickled(path)
     rows, labels = batch.get("data"), batch.get(edition.key)
-    if not (isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.shape[1:] == (PIXELS,)):
+    if not (isinstance(rows, _Array) and rows.numbers.shape[1:] == (PIXELS,)):
         raise DataError(f"data.root: {path} holds no images of {PIXELS} bytes each")
+    rows = rows.numbers
     if not (isinstance(labels, list) and len(labels) == len(rows) and all(type(n) is int for n in labels)):
         raise DataError(f"data.root: {path} should hold {len(rows)} {edition.key}")
     return _bytes(rows, np.array(labels, np.int64), path, classes)
@@ -133,15 +134,39 @@ def _bytes(rows: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], path: Pat
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes arrays of numbers, and what needs no import: a pickle could otherwise run anything."""
+    """Makes what needs no import, and stand-ins for arrays of bytes: a pickle could otherwise run anything."""
 
     def find_class(self, module: str, name: str) -> Any:
-        allowed = {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
+        # Not numpy's own: its ndarray takes the bytes of a file for the addresses of objects where it is told to.
+        allowed = {"_reconstruct": _Array, "ndarray": object, "dtype": _Kind}
         if module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray") and name in allowed:
             return allowed[name]
         if (module, name) == ("_codecs", "encode"):  # bytes that were pickled by Python 3 for Python 2
             return _latin1
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR file does")
+
+
+class _Kind:
+    """Stands for a dtype: its name."""
+
+    def __init__(self, name: object, *rest: object) -> None:
+        self.name = name
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+class _Array:
+    """Stands for an array, as numpy pickles it: made empty, then given version, shape, dtype, order and bytes."""
+
+    def __init__(self, *empty: object) -> None:
+        self.numbers: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, fortran, content = state
+        if not isinstance(kind, _Kind) or kind.name not in ("u1", "uint8"):
+            raise pickle.UnpicklingError("it holds an array of something else than bytes")
+        content = content.encode("latin1") if isinstance(content, str) else content
+        self.numbers = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
 
 
 def _latin1(text: str, encoding: str) -> bytes:

@@ -167,6 +167,25 @@ def test_a_hostile_pickle_runs_nothing(tmp_path, monkeypatch, call, file):
     assert not (tmp_path / "hacked").exists()
 
 
+def test_a_pickle_makes_no_array_of_addresses(tmp_path):
+    """numpy.ndarray((2,), dtype("O"), bytes) takes the bytes for pointers: whoever looks at it ends the process."""
+    pickled(CIFAR10, tmp_path)
+    python = Python2()
+    pointers = b"cnumpy\nndarray\n(" + python.of((2,)) + b"cnumpy\ndtype\n(" + python.of("O") + b"tR"
+    hostile = b"\x80\x02}(" + python.of("data") + pointers + python.of(b"A" * 16) + b"tRu."
+    (tmp_path / "test_batch").write_bytes(hostile)
+    with pytest.raises(DataError, match="test_batch is damaged, or no file of CIFAR"):
+        cifar10(root=str(tmp_path), download=False, train=None, val=10, split_seed=0, batch_size=8)
+
+
+def test_an_array_of_other_than_bytes_is_refused(tmp_path):
+    pickled(CIFAR10, tmp_path)
+    wide = {"data": np.zeros((2, 3072), np.float32), "labels": [0, 1]}
+    (tmp_path / "test_batch").write_bytes(pickle.dumps(wide, protocol=2))
+    with pytest.raises(DataError, match="it holds an array of something else than bytes"):
+        cifar10(root=str(tmp_path), download=False, train=None, val=10, split_seed=0, batch_size=8)
+
+
 WHOLE = Python2().dumps({"data": rows(0, 3), "labels": [0, 1, 2]})
 
 
