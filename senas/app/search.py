@@ -21,7 +21,7 @@ from senas.core.objective import Scores
 from senas.core.ports import Pulse, Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Trial
-from senas.errors import ConfigError, SenasError
+from senas.errors import ConfigError, ExportError, SenasError
 from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
@@ -207,7 +207,13 @@ def _register(terminal: Terminal, setup: Setup, recorder: Recorder, picked: Tria
     model = recommended(setup, picked, why)
     if model is None:
         terminal.warn(f"trial {picked.number} is not registered in MLflow: its weights were not kept")
-    elif address := recorder.register(model):
+        return
+    try:
+        address = recorder.register(model)
+    except ExportError as error:  # the record is concluded all the same
+        terminal.warn(f"trial {picked.number} is not registered in MLflow: {error}")
+        return
+    if address:
         terminal.say(f"registered in MLflow: {address}")
 
 
