@@ -16,7 +16,7 @@ from senas.core.comparison import Comparison, LossOnTest
 from senas.core.config import SEConfig
 from senas.core.site import Site
 from senas.core.trial import Trial
-from senas.errors import ConfigError
+from senas.errors import ConfigError, StudyError
 from senas.exported.package import Exported, read
 from senas.model.sites import Traced
 from senas.training.data import Images
@@ -103,10 +103,14 @@ def training_of(config: TrainConfig) -> Training:
             )
     parts = {"data": data, "backbone": asdict(backbone), "trainer": asdict(config.trainer)}
     fingerprint = {**setting_of(parts), **contents_of(images)}
-    name = config.name or f"train-{data['name']}-{backbone.name}-{digest(fingerprint)[:6]}"
+    folder = StudyFolder(
+        Path(config.root), config.name or f"train-{data['name']}-{backbone.name}-{digest(fingerprint)[:6]}"
+    )
+    if folder.config.exists():
+        raise StudyError(f"name: {folder.path} holds a study of senas search; give another name")
     return Training(
         config=config,
-        folder=StudyFolder(Path(config.root), name),
+        folder=folder,
         fingerprint=fingerprint,
         data=images,
         source=data,

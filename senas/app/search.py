@@ -21,7 +21,7 @@ from senas.core.objective import Scores
 from senas.core.ports import Pulse, Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Trial
-from senas.errors import ConfigError, ExportError, SenasError
+from senas.errors import ConfigError, ExportError, SenasError, StudyError
 from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
@@ -30,6 +30,7 @@ from senas.report.progress import SearchProgress
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Ending, Plan, Search
 from senas.study.optuna import open_proposer, storage_kept
+from senas.study.schedule import RESULTS
 
 PACKAGES = ("senas", "torch", "torchvision", "pytorch-lightning", "optuna", "mlflow", "hydra-core", "numpy")
 
@@ -46,6 +47,8 @@ def launch(config: SearchConfig) -> Setup:
     sampler, stop_early = sampler_factory(config), pruner(config)
     sampler(0)  # made for every proposal later; a mistake in it shows here, before anything is written
     setup.evaluator.check()
+    if (setup.folder.path / RESULTS).exists():
+        raise StudyError(f"study.name: {setup.folder.path} holds trainings of senas train; give another name")
     start, outside = setup.start()
     with Interrupt() as interrupt, setup.folder.locked() as fresh:
         try:

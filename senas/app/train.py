@@ -26,7 +26,7 @@ from senas.report.time_left import duration
 from senas.report.training import TrainingProgress
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Plan, Search, weights_path
-from senas.study.schedule import Schedule
+from senas.study.schedule import RESULTS, Schedule
 
 
 def main(config: TrainConfig) -> None:
@@ -41,7 +41,7 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
     training.evaluator.check()
     with Interrupt() as interrupt, training.folder.locked():
         folder = training.folder.path
-        proposer = Schedule(file=folder / "results.jsonl", jobs=training.jobs, fingerprint=training.fingerprint)
+        proposer = Schedule(file=folder / RESULTS, jobs=training.jobs, fingerprint=training.fingerprint)
         write_whole(folder / "train.yaml", yaml.safe_dump(training.shown(), sort_keys=False).encode())
         recorder = _recorder(training, terminal)
         begin_log(terminal, folder / "log.txt")

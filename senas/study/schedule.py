@@ -17,6 +17,9 @@ from senas.core.objective import Scores
 from senas.core.trial import Failure, Status, Trial
 from senas.errors import SpaceError, StudyError
 
+RESULTS = "results.jsonl"
+"""What the file is called, in the folder of the trainings."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Schedule:

@@ -215,6 +215,22 @@ def test_another_setting_under_the_same_name_is_refused(trained, folder):
     assert "trainer.lr is 0.003, you ask for 0.1; give another name" in said.err
 
 
+def test_a_search_and_a_comparison_never_share_a_folder(trained, searched, copied, folder, tree):
+    before = tree(copied)
+    said = trained(*DATA, "se=none", "against=[]", "name=pilot")
+    assert (said.code, said.err) == (
+        2,
+        "senas: name: runs/pilot holds a study of senas search; give another name\n",
+    )
+    assert tree(copied) == before
+    assert trained(*DATA, "se=none", "against=[]", "seeds=1").code == 0
+    before = tree(copied)
+    said = searched(*DATA, "study.name=compared")
+    assert said.code == 2
+    assert "study.name: runs/compared holds trainings of senas train; give another name" in said.err
+    assert tree(copied) == before
+
+
 def test_a_configuration_for_another_backbone_is_refused(trained, package, folder):
     file = folder / package / "se.yaml"
     file.write_text(file.read_text().replace("  layer1.0:", "  layer1.7:"))
