@@ -20,7 +20,6 @@ def front_state(run_id: str, sites: Sequence[str]) -> dict[str, Any]:
     sites:  names of the parameters that say what each site has.
     """
     every = -(-len(sites) // AXES) or 1
-    scatter = _chart(run_id, "SCATTER", "front", xaxis=_axis("se_params"), yaxis=_axis("val_loss"))
     choices = _chart(
         run_id,
         "PARALLEL",
@@ -45,7 +44,7 @@ def front_state(run_id: str, sites: Sequence[str]) -> dict[str, Any]:
                 _section(run_id, "choices", "What each site got", height=SMALL, columns=1),
             ],
             charts=[
-                scatter,
+                _scatter(run_id, "front", "val_loss"),
                 choices,
                 _line(run_id, "front", "val_loss"),
                 _line(run_id, "front", "running_train_loss"),
@@ -70,10 +69,10 @@ def comparison_state(run_id: str, objective: Sequence[str]) -> dict[str, Any]:
             tags=("contender", "sites"),
             sections=[_section(run_id, "results", "Each training on the test part, and its curve", height=LARGE)],
             charts=[
-                _chart(run_id, "SCATTER", "results", xaxis=_axis("se_params"), yaxis=_axis(counts)),
+                _scatter(run_id, "results", counts),
                 _line(run_id, "results", "val_loss"),
-                _chart(run_id, "BAR", "results", metricKey=counts),
-                _chart(run_id, "BAR", "results", metricKey="test_accuracy"),
+                _chart(run_id, "BAR", "results", counts, metricKey=counts),
+                _scatter(run_id, "results", "test_accuracy"),
             ],
             run_id=run_id,
         ),
@@ -115,9 +114,9 @@ def _section(
     return {"uuid": f"{run_id}-{name}", "name": title, "columns": columns, "cardHeight": height, **kept}
 
 
-def _chart(run_id: str, kind: str, section: str, **fields: Any) -> dict[str, Any]:
+def _chart(run_id: str, kind: str, section: str, name: str = "", **fields: Any) -> dict[str, Any]:
     return {
-        "uuid": f"{run_id}-{section}-{kind.lower()}-{fields.get('metricKey', '')}",
+        "uuid": f"{run_id}-{section}-{kind.lower()}-{name}",
         "type": kind,
         "metricSectionId": f"{run_id}-{section}",
         "runsCountToCompare": LOADED,
@@ -127,8 +126,9 @@ def _chart(run_id: str, kind: str, section: str, **fields: Any) -> dict[str, Any
     }
 
 
-def _axis(metric: str) -> dict[str, Any]:
-    return {"key": metric, "type": "METRIC"}
+def _scatter(run_id: str, section: str, metric: str) -> dict[str, Any]:
+    axes = {axis: {"key": key, "type": "METRIC"} for axis, key in (("xaxis", "se_params"), ("yaxis", metric))}
+    return _chart(run_id, "SCATTER", section, metric, **axes)
 
 
 def _line(run_id: str, section: str, metric: str) -> dict[str, Any]:
@@ -136,6 +136,7 @@ def _line(run_id: str, section: str, metric: str) -> dict[str, Any]:
         run_id,
         "LINE",
         section,
+        metric,
         metricKey=metric,
         selectedMetricKeys=[metric],
         xAxisKey="step",

@@ -20,11 +20,14 @@ should be, and where in its unit the gate should sit.
   `front.html` for the front with every configuration drawn.
 - Each run inside is one **trial**: a network with one choice of SE blocks (tag `sites`; one parameter a site, such as
   `r16 standard`: a 16th as many hidden units as channels, the gate at the standard place), trained for some epochs.
+- Where `senas train` made it, a run at the top level is a **comparison**: SE configurations trained at full length with
+  several seeds each, and measured on test images. The runs inside are called after whose and which seed they are.
 - Under **Views** there is a picture of each study's front. Under **Models**, `senas-<study>` with the alias
   `recommended` is the network that the study recommends.
 
 | metric | what it is |
 | --- | --- |
+| `test_loss`, `test_accuracy` | of a comparison: on test images that no search saw |
 | `val_loss`, `val_accuracy`, `val_error` | on the validation images; the loss is the mean cross-entropy in nats |
 | `train_loss` | mean over the epoch's training images |
 | `running_train_loss`, `epochs_done` | amid a long epoch of a trial that is training, by step of the optimizer |
@@ -33,7 +36,9 @@ should be, and where in its unit the gate should sit.
 | `penalized_loss` | what the search minimises: `val_loss` plus a penalty on `se_share` |
 | `hypervolume` (of a study) | area that its front covers, in nats x parameters: it grows as the front improves |
 
-`pareto = true`: no other trial of the study has both a lower validation loss and fewer SE parameters.
+`pareto = true`: no other trial of the study has both a lower validation loss and fewer SE parameters. `standing` says
+so too, and names the baselines. MLflow's page loads 100 runs at first: in a view the whole front, the baselines and the
+latest trials. `Load more` below the list loads others, and `front.html` has all.
 """
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from senas.app import checks
 from senas.app.search import _NoRecord
@@ -251,6 +252,26 @@ def test_an_export_never_makes_senas_import_code(trained, package, folder, study
     said = trained(f"se={package}")
     assert said.code == 2
     assert "data must be given: the export was found on data of your own" in said.err
+
+
+# What MLflow has of it
+
+
+@pytest.mark.slow
+def test_what_was_compared_and_on_which_images_is_in_mlflow(trained, folder):
+    said = trained(*DATA, "se=none", "against=[all16]", "seeds=1", "tracking=mlflow")
+    assert said.code == 0, said.err
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'runs' / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("senas").experiment_id])
+    (parent,) = [run for run in runs if run.info.run_name == "compared"]
+    children = [run for run in runs if run is not parent]
+    assert {run.info.run_name for run in children} == {"none, seed 1", "all16, seed 1"}
+    assert all("test_loss" in run.data.metrics for run in children)
+    assert parent.data.metrics == {}
+    assert "357 test images" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.params["data.name"] == "digits"
+    used = {each.dataset.name: each.tags[0].value for each in parent.inputs.dataset_inputs}
+    assert used == {"digits-train": "training", "digits-val": "validation", "digits-test": "test"}
 
 
 # A kill in the middle

@@ -119,7 +119,7 @@ def test_a_comparison_has_a_view_of_what_each_training_came_to(opened, store, ur
     view = json.loads(view_of(store)[1])
     state = json.loads(zlib.decompress(base64.b64decode(view["state"][8:])))
     assert view["name"] == "Comparison compared"
-    assert [chart["type"] for chart in state["compareRunCharts"]] == ["SCATTER", "LINE", "BAR", "BAR"]
+    assert [chart["type"] for chart in state["compareRunCharts"]] == ["SCATTER", "LINE", "BAR", "SCATTER"]
     assert state["compareRunCharts"][0]["yaxis"]["key"] == "test_loss"
     assert view_link(uri, "senas", "compared", "http://host:1") == recorder.link("http://host:1")
 
