@@ -11,7 +11,8 @@ from senas.record.trial_run import PARENT, STANDING
 LOADED = 100
 """Runs that the page loads by itself; no view and no address changes it. The others come on a click."""
 AXES = 9  # sites in the parallel coordinates: more cannot be read
-SMALL, LARGE = 320, 400  # heights of charts, in pixels: two rows of small ones fit a screen
+HEIGHT = 400  # of a chart, in pixels
+BESIDE = 4  # sites up to which they can be read in half the width, beside the front
 
 
 def front_state(run_id: str, sites: Sequence[str]) -> dict[str, Any]:
@@ -20,14 +21,27 @@ def front_state(run_id: str, sites: Sequence[str]) -> dict[str, Any]:
     sites:  names of the parameters that say what each site has.
     """
     every = -(-len(sites) // AXES) or 1
+    front = _scatter(run_id, "front", "val_loss")
+    beside = len(sites) <= BESIDE
     choices = _chart(
         run_id,
         "PARALLEL",
-        "choices",
+        "front" if beside else "choices",
         selectedParams=list(sites[::every]),
-        selectedMetrics=["se_params", "val_loss"],
+        selectedMetrics=["val_loss"] if beside else ["se_params", "val_loss"],  # each axis takes room
         showAllRuns=False,
     )
+    curves = [_line(run_id, "curves" if beside else "front", name) for name in ("val_loss", "running_train_loss")]
+    if beside:
+        sections = [
+            _section(run_id, "front", "Front, and what each site got"),
+            _section(run_id, "curves", "Learning curves"),
+        ]
+    else:
+        sections = [
+            _section(run_id, "front", "Front and curves"),
+            _section(run_id, "choices", "What each site got", columns=1),
+        ]
     return {
         # Pruned trials are left out: their losses are those of fewer epochs, and belong in no comparison.
         # One that is training has a curve, and no place in the front's picture yet.
@@ -39,16 +53,8 @@ def front_state(run_id: str, sites: Sequence[str]) -> dict[str, Any]:
         **_page(
             columns=("val_loss", "val_error", "se_params", "macs", "seconds"),
             tags=(STANDING, "sites"),
-            sections=[
-                _section(run_id, "front", "Front and curves", height=SMALL),
-                _section(run_id, "choices", "What each site got", height=SMALL, columns=1),
-            ],
-            charts=[
-                _scatter(run_id, "front", "val_loss"),
-                choices,
-                _line(run_id, "front", "val_loss"),
-                _line(run_id, "front", "running_train_loss"),
-            ],
+            sections=sections,
+            charts=[front, choices, *curves],
             run_id=run_id,
         ),
     }
@@ -67,7 +73,7 @@ def comparison_state(run_id: str, objective: Sequence[str]) -> dict[str, Any]:
         **_page(
             columns=(counts, "test_accuracy", "val_loss", "se_params", "macs", "seconds"),
             tags=("contender", "sites"),
-            sections=[_section(run_id, "results", "Each training on the test part, and its curve", height=LARGE)],
+            sections=[_section(run_id, "results", "Each training on the test part, and its curve")],
             charts=[
                 _scatter(run_id, "results", counts),
                 _line(run_id, "results", "val_loss"),
@@ -106,12 +112,10 @@ def _page(
     }
 
 
-def _section(
-    run_id: str, name: str, title: str, *, height: int = LARGE, shown: bool = True, columns: int = 2
-) -> dict[str, Any]:
+def _section(run_id: str, name: str, title: str, *, shown: bool = True, columns: int = 2) -> dict[str, Any]:
     # A section that counts as generated is filled by the page with a chart of each metric.
     kept = {"display": shown, "isReordered": False, "deleted": False, "isGenerated": not shown}
-    return {"uuid": f"{run_id}-{name}", "name": title, "columns": columns, "cardHeight": height, **kept}
+    return {"uuid": f"{run_id}-{name}", "name": title, "columns": columns, "cardHeight": HEIGHT, **kept}
 
 
 def _chart(run_id: str, kind: str, section: str, name: str = "", **fields: Any) -> dict[str, Any]:

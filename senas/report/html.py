@@ -155,8 +155,8 @@ class _Axes:
         bottom, middle = self.height - BOTTOM, (self.height - BOTTOM + TOP) / 2
         lines = [
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{self.y(t):.1f}" y2="{self.y(t):.1f}"/>'
-            f'<text class="tick" x="{LEFT - 8}" y="{self.y(t) + 4:.1f}" text-anchor="end">{t:,.4g}</text>'
-            for t in y_ticks
+            f'<text class="tick" x="{LEFT - 8}" y="{self.y(t) + 4:.1f}" text-anchor="end">{text}</text>'
+            for t, text in zip(y_ticks, alike(y_ticks), strict=True)
         ]
         lines += [
             f'<text class="tick" x="{self.x(t):.1f}" y="{bottom + 18}" text-anchor="middle">{number(t)}</text>'
@@ -170,6 +170,15 @@ class _Axes:
             f"{y_title}</text>"
         )
         return "".join(lines)
+
+
+def alike(values: Sequence[float]) -> list[str]:
+    """Numbers of an axis, with as many decimals each."""
+    texts = [f"{value:,.4g}" for value in values]
+    if any("e" in text for text in texts):
+        return texts
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    return [f"{value:,.{decimals}f}" for value in values]
 
 
 def number(value: float) -> str:

@@ -34,7 +34,7 @@ def test_the_view_draws_loss_against_parameters_with_the_whole_front_among_its_r
     state = json.loads(zlib.decompress(base64.b64decode(body)))
     scatter, parallel, *lines = state["compareRunCharts"]
     assert (parallel["type"], parallel["selectedParams"]) == ("PARALLEL", ["layer1.0", "layer1.1"])
-    assert parallel["selectedMetrics"] == ["se_params", "val_loss"]
+    assert parallel["selectedMetrics"] == ["val_loss"]
     assert [line["metricKey"] for line in lines] == ["val_loss", "running_train_loss"]
     assert (view["name"], header) == ("Front of pilot", "deflate")
     assert recorder.run_id in state["searchFilter"]
@@ -96,6 +96,16 @@ def test_a_view_that_is_up_to_date_is_not_written_again(opened, store):
     time.sleep(0.01)
     opened()
     assert view_of(store) == before
+
+
+@pytest.mark.parametrize(("count", "section"), [(4, "front"), (5, "choices")])
+def test_what_each_site_got_is_beside_the_front_where_the_sites_are_few(opened, store, count, section):
+    place = Place(16, 8, 8)
+    recorder = opened(sites=[Site(f"layer{n}", {Placement.STANDARD: place}, place) for n in range(count)])
+    state = json.loads(zlib.decompress(base64.b64decode(json.loads(view_of(store)[1])["state"][8:])))
+    assert state["compareRunCharts"][1]["metricSectionId"] == f"{recorder.run_id}-{section}"
+    shown = [section["uuid"] for section in state["compareRunSections"]]
+    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} < set(shown)
 
 
 def test_a_network_with_many_sites_has_few_axes(opened, store):

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from senas.core.config import SEConfig
-from senas.report.html import FrontPage, ticks
+from senas.report.html import FrontPage, alike, ticks
 
 
 @pytest.fixture
@@ -93,3 +93,11 @@ def test_ticks_are_few_round_and_span_the_values(low, high):
     assert 2 <= len(found) <= 12
     assert found[0] <= low
     assert found[-1] >= high
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [([0.08, 0.1, 0.12], ["0.08", "0.10", "0.12"]), ([6160, 6240], ["6,160", "6,240"]), ([0, 2e-6], ["0", "2e-06"])],
+)
+def test_the_numbers_of_an_axis_have_as_many_decimals_each(values, texts):
+    assert alike(values) == texts
