@@ -105,6 +105,11 @@ class Standalone:
             elif job.weights is not None and not watch.stopped:
                 _save(task.net, job.weights)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if self.device.compile and _not_compiled(error):
+                raise ConfigError(
+                    f"trainer.compile=true: torch cannot compile here ({_first_line(error)}); it needs a C++ compiler "
+                    "that works, and Triton on a GPU; trainer.compile=false needs neither"
+                ) from error
             if not _out_of_memory(error):
                 raise
             failure, reason = Failure.MEMORY, str(error).splitlines()[0] if str(error) else "out of memory"
@@ -245,6 +250,14 @@ def _out_of_memory(error: BaseException) -> bool:
     on_cpu = "DefaultCPUAllocator" in text and "memory" in text
     on_gpu = "CUDA error: out of memory" in text or "ALLOC_FAILED" in text
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or on_cpu or on_gpu
+
+
+def _not_compiled(error: BaseException) -> bool:
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _save(net: nn.Module, path: Path) -> None:

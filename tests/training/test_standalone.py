@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from senas.core.config import SEConfig
 from senas.core.recipe import Device
 from senas.core.trial import Failure, Job, Status
+from senas.errors import ConfigError
 from senas.model.backbones import build
 from senas.model.cost import macs, params
 from senas.training.standalone import threads_for
@@ -279,6 +280,20 @@ def test_a_real_allocation_that_is_too_large_counts_as_out_of_memory(evaluator, 
 def test_any_other_error_of_the_network_is_not_swallowed(evaluator, go_on, error):
     with pytest.raises(type(error)):
         run(evaluator(build=lambda: Failing(error)), go_on, Job(NONE, seed=0, epochs=1))
+
+
+def test_what_cannot_be_compiled_is_one_line_that_names_the_key(evaluator, go_on):
+    error = torch._dynamo.exc.InternalTorchDynamoError("\nno C++ compiler\nand forty more lines")
+    trainer = evaluator(build=lambda: Uncompiled(error), device=Device(accelerator="cpu", compile=True))
+    with pytest.raises(ConfigError, match=r"^trainer.compile=true: .*\(no C\+\+ compiler\).*trainer.compile=false"):
+        run(trainer, go_on, Job(NONE, seed=0, epochs=1))
+
+
+class Uncompiled(Failing):
+    """Raises what compiling it would have."""
+
+    def compile(self):
+        pass
 
 
 # Ctrl-C
