@@ -32,6 +32,8 @@ def check(command: str, config: Any) -> None:
         raise ConfigError("root is empty; name the folder that everything is written to")
     if trainer := getattr(config, "trainer", None):
         _trainer(trainer)
+        recipe(trainer)
+        device(trainer)
     if space := getattr(config, "space", None):
         axes(space)
     if command == "search":
@@ -63,6 +65,28 @@ def axes(space: SpaceConfig) -> Axes:
         activation=tuple(member(Activation, word, "space.activation") for word in space.activation),
         bias=tuple(space.bias),
         optional=space.optional,
+    )
+
+
+def recipe(trainer: TrainerConfig) -> Recipe:
+    """How networks are trained. Raises ConfigError for a value that none can have."""
+    return Recipe(
+        optimizer=trainer.optimizer,
+        lr=trainer.lr,
+        weight_decay=trainer.weight_decay,
+        schedule=trainer.schedule,
+        label_smoothing=trainer.label_smoothing,
+        channels_last=trainer.channels_last,
+    )
+
+
+def device(trainer: TrainerConfig) -> Device:
+    """Where they are trained. Raises ConfigError for a value that none can have."""
+    return Device(
+        accelerator=trainer.accelerator,
+        precision=trainer.precision,
+        compile=trainer.compile,
+        threads=trainer.threads,
     )
 
 
@@ -98,14 +122,6 @@ def _trainer(trainer: TrainerConfig) -> None:
         raise ConfigError(f"trainer.epochs must be at least 1, got {trainer.epochs}")
     if trainer.batch_size < 1:
         raise ConfigError(f"trainer.batch_size must be at least 1, got {trainer.batch_size}")
-    Recipe(
-        optimizer=trainer.optimizer,
-        lr=trainer.lr,
-        weight_decay=trainer.weight_decay,
-        schedule=trainer.schedule,
-        label_smoothing=trainer.label_smoothing,
-    )
-    Device(threads=trainer.threads)
 
 
 def _objective(objective: ObjectiveConfig) -> None:

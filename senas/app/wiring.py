@@ -14,17 +14,16 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from senas.app.checks import axes
+from senas.app.checks import axes, device, recipe
 from senas.app.compose import checked
 from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, SearchConfig, SpaceConfig, TrainerConfig
 from senas.core.address import hidden
 from senas.core.config import SEConfig
 from senas.core.objective import MINUS, Objective, Pareto, Penalized
-from senas.core.recipe import Device, Recipe
 from senas.core.site import Site
 from senas.core.space import SearchSpace, check_ratios, search_space
-from senas.core.standing import PICKS, Standing
+from senas.core.standing import Standing
 from senas.core.trial import Trial
 from senas.errors import ConfigError
 from senas.model.backbones import build, input_channels
@@ -103,22 +102,14 @@ class Setup:
 
 
 def set_up(config: SearchConfig) -> Setup:
-    """Everything a search, or a look at one, needs. Writes nothing; mistakes end here."""
-    study = config.study
-    if study.trials < 1:
-        raise ConfigError(f"study.trials must be at least 1, got {study.trials}")
-    _check_seed("study.seed", study.seed)
-    if not study.margin >= 0:
-        raise ConfigError(f"study.margin must be at least 0, got {study.margin}")
+    """Everything a search, or a look at one, needs, of a configuration that was checked. Writes nothing."""
     if config.evaluator.name != "standalone":
         raise ConfigError(f'evaluator.name: there is no "{config.evaluator.name}"; there is standalone')
-    if config.objective.pick not in PICKS:
-        raise ConfigError(f'objective.pick must be one of {", ".join(PICKS)}, got "{config.objective.pick}"')
     data, traced, evaluator = bench(config.backbone, config.data, config.trainer)
     space = space_on(traced.sites, config.space)
     objective, evaluator.metrics = _objective(config, space, len(data.classes))
     fingerprint = {**fingerprint_of(config), **contents_of(data)}
-    name = study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
+    name = config.study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
     return Setup(
         config=config,
         folder=StudyFolder(Path(config.root), name),
@@ -158,24 +149,8 @@ def bench(
     backbone: BackboneConfig, data: Mapping[str, Any], trainer: TrainerConfig
 ) -> tuple[Images, Traced, Standalone]:
     """Data, the traced backbone, and what trains SE configurations of it on them."""
-    if trainer.epochs < 1:
-        raise ConfigError(f"trainer.epochs must be at least 1, got {trainer.epochs}")
-    recipe = Recipe(
-        optimizer=trainer.optimizer,
-        lr=trainer.lr,
-        weight_decay=trainer.weight_decay,
-        schedule=trainer.schedule,
-        label_smoothing=trainer.label_smoothing,
-        channels_last=trainer.channels_last,
-    )
-    device = Device(
-        accelerator=trainer.accelerator,
-        precision=trainer.precision,
-        compile=trainer.compile,
-        threads=trainer.threads,
-    )
     images, construct, traced = backbone_on_data(backbone, data, trainer.batch_size)
-    return images, traced, Standalone(construct, traced, images, recipe, device)
+    return images, traced, Standalone(construct, traced, images, recipe(trainer), device(trainer))
 
 
 def space_on(sites: Sequence[Site], config: SpaceConfig) -> SearchSpace:
@@ -246,13 +221,9 @@ def _data(config: Mapping[str, Any], batch_size: int) -> Images:
         options: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema), given))
     except OmegaConfBaseException as error:
         raise ConfigError(f"data.{error.full_key}: {str(error).splitlines()[0]}") from error
-    _check_seed("data.split_seed", options.get("split_seed", 0))
+    if not 0 <= (seed := options.get("split_seed", 0)) < 2**63:
+        raise ConfigError(f"data.split_seed must be at least 0 and below 2^63, got {seed}")
     return DATASETS[name](**options, **{key: value for key, value in handed.items() if key in parameters})
-
-
-def _check_seed(key: str, seed: int) -> None:
-    if not 0 <= seed < 2**63:
-        raise ConfigError(f"{key} must be at least 0 and below 2^63, got {seed}")
 
 
 def _objective(config: SearchConfig, space: SearchSpace, classes: int) -> tuple[Objective, list[OwnMetric]]:
