@@ -3,9 +3,6 @@
 import errno
 import os
 import shutil
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import optuna
@@ -355,24 +352,3 @@ def test_a_database_that_goes_away_during_a_search_is_one_line_without_its_passw
     said = searched("storage.url=sqlite:///studies.db")
     in_one_line(said, "storage.url: sqlite:///studies.db failed (postgresql://me:***@host/x: closed); what finished")
     assert "s3cret" not in said.err
-
-
-# The real command line
-
-
-@pytest.mark.slow
-def test_every_mistake_is_one_line_of_the_real_program_too(tmp_path, environment):
-    def process(number):
-        here = tmp_path / str(number)
-        here.mkdir()
-        command = [sys.executable, "-m", "senas", *CASES[number][0]]
-        done = subprocess.run(command, cwd=here, env=environment, capture_output=True, timeout=120, check=False)
-        return done.returncode, done.stderr.decode(), done.stdout, list(here.iterdir())
-
-    assert len(CASES) > 40
-    with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(process, range(len(CASES))))
-    for (arguments, words), (code, line, out, left) in zip(CASES, answers, strict=True):
-        if "data=fashion_mnist" not in arguments:  # found on some machines
-            assert (code, len(line.splitlines()), out, left) == (2, 1, b"", []), (arguments, line)
-            assert words in line
