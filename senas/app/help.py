@@ -1,5 +1,6 @@
-"""What `--help` prints. Reads the names of the config files, nothing else: it has to be there at once."""
+"""What `--help` prints. Reads the config files as text, and imports no library: it has to be there at once."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,12 +11,16 @@ ABOUT = (
     "senas finds which layers of a CNN should get Squeeze-and-Excitation blocks, how narrow, and where each gate sits."
 )
 
+WIDTH = 118
 EXAMPLES = {
     "search": """\
   senas search                                         digits, a small residual network, 24 trials: about a minute
   senas search study.trials=48                         the same study goes on to 48 trials
   senas search data=fashion_mnist backbone=resnet20 objective=pareto study.trials=100 trainer.epochs=5
   senas search +experiment=fashion_mnist_two_cores     a set of overrides from conf/experiment/
+  senas search data=image_folder data.root=photos      images of your own, a folder a class
+  senas search data=custom data.target=mypkg.data:My   a LightningDataModule of your own
+  senas search objective.metric=mypkg.metrics:f1       a metric of your own
   senas search --multirun objective.penalty=0.02,0.1   one study for each""",
     "front": """\
   senas front study.name=NAME                          as it is
@@ -35,7 +40,8 @@ EXAMPLES = {
   senas export study.name=NAME format=onnx             with model.onnx, for those who have no PyTorch""",
     "dashboard": """\
   senas dashboard                                      the newest study
-  senas dashboard study.name=NAME port=5001""",
+  senas dashboard study.name=NAME port=5001
+  senas dashboard dashboard=optuna                     optuna-dashboard, on the newest study""",
 }
 
 
@@ -71,12 +77,36 @@ def command_help(command: str, what: str) -> str:
             rows.append(f"  {group:<10} {', '.join(f'[{n}]' if n == default else n for n in names)}")
         rows += [] if command != "search" else [f"  {'+experiment':<10} {', '.join(_names(conf / 'experiment'))}"]
         parts.append("groups, as group=name (the default in brackets):\n" + "\n".join(rows))
-    if own.strip():
-        parts.append("keys:\n" + "\n".join(f"  {line}" for line in own.strip().splitlines()))
-    parts.append(
-        f"Every key of a group is one too, such as trainer.epochs: see `senas {command} --cfg job`." if groups else ""
-    )
+    root = next(line for line in (conf / "base.yaml").read_text().splitlines() if line.startswith("root: "))
+    parts.append("keys:\n" + "\n".join(f"  {line}" for line in [*own.strip().splitlines(), root] if line))
+    files = {group: conf / group / f"{name}.yaml" for group, name in zip(groups, chosen, strict=True)}
+    listed = {group: _keys(file) for group, file in files.items() if file.exists()}
+    if rows := [_wrapped(f"{group}.", keys) for group, keys in listed.items() if keys]:
+        parts.append(
+            "keys of the groups as they are chosen above, written group.key=value\n"
+            f"(`senas {command} --cfg job` shows those of others):\n" + "\n".join(rows)
+        )
     return "\n\n".join(part for part in parts if part)
+
+
+def _keys(file: Path) -> dict[str, str]:
+    """What is in a file of a group, by key: its value, and the comment behind it in parentheses."""
+    keys: dict[str, str] = {}
+    for line in file.read_text().splitlines():
+        if line.startswith("  - ") and line != "  - _self_":
+            keys |= _keys(file.with_stem(line.removeprefix("  - ")))
+        key, colon, rest = line.partition(": ")
+        if colon and key.isidentifier() and key not in ("name", "_target_"):  # those come with the choice
+            value, _, comment = rest.partition("  # ")
+            keys[key] = f"{value} ({comment})" if comment else value
+    return keys
+
+
+def _wrapped(group: str, keys: Mapping[str, str]) -> str:
+    text = ", ".join(f"{key} {value}" for key, value in keys.items())
+    return textwrap.fill(
+        text, WIDTH, initial_indent=f"  {group:<11}", subsequent_indent=" " * 13, break_long_words=False
+    )
 
 
 def _names(folder: Path) -> list[str]:

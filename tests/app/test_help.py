@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from senas.app.help import EXAMPLES
+from senas.app.lines import known_keys
 from senas.app.main import COMMANDS, run
 from senas.app.paths import conf_dir
 
@@ -56,6 +57,31 @@ def test_the_help_of_a_command_shows_its_own_keys(senas, command):
     _, _, keys = (conf_dir() / f"{command}.yaml").read_text().partition("- _self_\n")
     shown = [line.strip() for line in senas(command, "--help").out.splitlines()]
     assert [line for line in keys.split("\n") if line.strip() and line.strip() not in shown] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_shows_the_folder_that_everything_is_written_to(senas, command):
+    assert "\n  root: runs  # everything that senas writes" in senas(command, "--help").out
+
+
+@pytest.mark.parametrize(
+    ("command", "group", "shown"),
+    [
+        ("search", "trainer", "epochs 8, batch_size 64, optimizer adamw (adamw, sgd), lr 0.003 (the highest"),
+        ("train", "trainer", "epochs 30, batch_size 64, "),
+        ("search", "objective", "penalty 0.1 (what all the SE"),
+        ("sites", "space", 'sites ["*"] (names or globs; `senas sites` lists them), per site (site, stage or network'),
+        ("dashboard", "tracking", "uri null, experiment senas, register true"),
+    ],
+)
+def test_help_shows_the_keys_of_the_chosen_groups_with_their_values_and_comments(senas, command, group, shown):
+    assert f" {group}. {shown}" in " ".join(senas(command, "--help").out.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_key_of_a_default_configuration_is_missing_in_the_help(senas, command):
+    words = set(re.findall(r"\w+", senas(command, "--help").out))
+    assert {key.rpartition(".")[2] for key in known_keys(command)} - {"name", "_target_", "options"} - words == set()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
