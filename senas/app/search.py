@@ -1,27 +1,18 @@
 """senas search: launch a study, or resume it."""
 
-import platform
-import shlex
-import sys
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from importlib.metadata import version
-from pathlib import Path
-
 import yaml
 
 from senas.app.greeting import greet, say_ended, say_stopped
-from senas.app.paths import MlflowStore, write_whole
+from senas.app.paths import write_whole
+from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
 from senas.app.show import exported, front_table, one_seed
-from senas.app.wiring import Setup, flatten, pruner, sampler_factory, set_up
-from senas.core.address import hidden
+from senas.app.wiring import Setup, pruner, sampler_factory, set_up
 from senas.core.config import SEConfig
-from senas.core.objective import Scores
-from senas.core.ports import Pulse, Recorder
+from senas.core.ports import Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Trial
-from senas.errors import ConfigError, ExportError, SenasError, StudyError
+from senas.errors import ExportError, SenasError, StudyError
 from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
@@ -31,8 +22,6 @@ from senas.study.interrupt import Interrupt
 from senas.study.loop import Ending, Plan, Search
 from senas.study.optuna import open_proposer, storage_kept
 from senas.study.schedule import RESULTS
-
-PACKAGES = ("senas", "torch", "torchvision", "pytorch-lightning", "optuna", "mlflow", "hydra-core", "numpy")
 
 
 def main(config: SearchConfig) -> None:
@@ -104,39 +93,6 @@ def launch(config: SearchConfig) -> Setup:
     return setup
 
 
-def begin_log(terminal: Terminal, path: Path) -> None:
-    """What somebody needs who reads the log alone: the command, and what it ran with."""
-    terminal.note(f"$ {sys.argv[0]} {hidden(shlex.join(sys.argv[1:]))}")
-    terminal.note(", ".join(f"{name} {number}" for name, number in _versions().items()))
-    terminal.keep(path)
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
-
-
-class _NoRecord:
-    """tracking=none."""
-
-    def missing(self, trials: Sequence[Trial]) -> list[Trial]:
-        return []
-
-    def begin(self, trial: Trial) -> None: ...
-
-    def epoch(self, trial: Trial, epoch: int, scores: Scores) -> None: ...
-
-    def pulse(self, trial: Trial, pulse: Pulse) -> None: ...
-
-    def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None: ...
-
-    def register(self, recommended: object) -> str | None:
-        return None
-
-    def conclude(
-        self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]
-    ) -> None: ...
-
-
 def _complete_record(setup: Setup, recorder: Recorder, known: list[Trial]) -> None:
     """What finished while MLflow did not answer, or was killed before it was told."""
     front = [trial.number for trial in setup.standing(known).front()]
@@ -146,31 +102,19 @@ def _complete_record(setup: Setup, recorder: Recorder, known: list[Trial]) -> No
 
 
 def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
-    tracking = setup.config.tracking
-    if tracking.name == "none":
-        return _NoRecord()
-    if tracking.name != "mlflow":
-        raise ConfigError(f'tracking.name: there is no "{tracking.name}"; there are mlflow, none')
     from senas.app.recorded import parts_used
-    from senas.record.mlflow import MlflowRecorder
 
-    store = MlflowStore(setup.folder.root)
-    with nullcontext() if tracking.uri else store.locked():
-        return MlflowRecorder.open(
-            tracking.uri or store.uri,
-            artifacts=None if tracking.uri else store.artifacts,
-            experiment=tracking.experiment,
-            study=setup.folder.name,
-            params=flatten(setup.shown()),
-            config_yaml=yaml.safe_dump(setup.shown(), sort_keys=False),
-            versions=_versions(),
-            sites=setup.sites,
-            largest_params=setup.space.largest_params,
-            objective=setup.objective.names,
-            data=parts_used(setup.config.data, setup.data, setup.fingerprint),
-            baselines={"none": SEConfig(), "all16": SEConfig.everywhere(setup.sites, 16)},
-            warn=terminal.warn,
-        )
+    return open_recorder(
+        setup.config.tracking,
+        setup.folder,
+        setup.shown(),
+        terminal,
+        sites=setup.sites,
+        largest_params=setup.space.largest_params,
+        objective=setup.objective.names,
+        data=parts_used(setup.config.data, setup.data, setup.fingerprint),
+        baselines={"none": SEConfig(), "all16": SEConfig.everywhere(setup.sites, 16)},
+    )
 
 
 def _conclude(terminal: Terminal, setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool) -> None:

@@ -1,22 +1,19 @@
 """senas train: SE configurations at full length, several seeds each, compared on the test part."""
 
-import platform
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import partial
-from importlib.metadata import version
 
 import yaml
 
 from senas.app.contenders import Training, training_of
-from senas.app.paths import MlflowStore, write_whole
+from senas.app.paths import write_whole
+from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import TrainConfig
-from senas.app.search import PACKAGES, _NoRecord, begin_log
-from senas.app.wiring import digest, flatten
+from senas.app.wiring import digest
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.ports import Recorder
 from senas.core.trial import Job, Trial
-from senas.errors import EvaluationError
+from senas.errors import EvaluationError, SenasError
 from senas.exported.folder import write
 from senas.exported.network import with_weights
 from senas.exported.package import Exported
@@ -39,11 +36,16 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
     terminal = Terminal()
     training = training_of(config)
     training.evaluator.check()
-    with Interrupt() as interrupt, training.folder.locked():
+    with Interrupt() as interrupt, training.folder.locked() as fresh:
         folder = training.folder.path
-        proposer = Schedule(file=folder / RESULTS, jobs=training.jobs, fingerprint=training.fingerprint)
-        write_whole(folder / "train.yaml", yaml.safe_dump(training.shown(), sort_keys=False).encode())
-        recorder = _recorder(training, terminal)
+        try:
+            proposer = Schedule(file=folder / RESULTS, jobs=training.jobs, fingerprint=training.fingerprint)
+            write_whole(folder / "train.yaml", yaml.safe_dump(training.shown(), sort_keys=False).encode())
+            recorder = _recorder(training, terminal)
+        except (SenasError, OSError):
+            if fresh:
+                training.folder.remove()
+            raise
         begin_log(terminal, folder / "log.txt")
         known = proposer.trials()
         plan = Plan(
@@ -91,30 +93,19 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
 
 
 def _recorder(training: Training, terminal: Terminal) -> Recorder:
-    tracking = training.config.tracking
-    if tracking.name == "none":
-        return _NoRecord()
     from senas.app.recorded import parts_used
-    from senas.record.mlflow import MlflowRecorder
 
-    store = MlflowStore(training.folder.root)
-    shown = training.shown()
-    with nullcontext() if tracking.uri else store.locked():
-        return MlflowRecorder.open(
-            tracking.uri or store.uri,
-            artifacts=None if tracking.uri else store.artifacts,
-            experiment=tracking.experiment,
-            study=training.folder.name,
-            params=flatten(shown),
-            config_yaml=yaml.safe_dump(shown, sort_keys=False),
-            versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
-            sites=training.sites,
-            largest_params=max(1, *(config.params(training.sites) for config in training.contenders.values())),
-            objective=LossOnTest().names,
-            data=parts_used(training.source, training.data, training.fingerprint, test=True),
-            contenders=training.contenders,
-            warn=terminal.warn,
-        )
+    return open_recorder(
+        training.config.tracking,
+        training.folder,
+        training.shown(),
+        terminal,
+        sites=training.sites,
+        largest_params=max(1, *(config.params(training.sites) for config in training.contenders.values())),
+        objective=LossOnTest().names,
+        data=parts_used(training.source, training.data, training.fingerprint, test=True),
+        contenders=training.contenders,
+    )
 
 
 def _greet(terminal: Terminal, training: Training, known: Sequence[Trial]) -> None:

@@ -10,7 +10,7 @@ import yaml
 from mlflow import MlflowClient
 
 from senas.app import checks
-from senas.app.search import _NoRecord
+from senas.app.recording import NoRecord
 from senas.exported.network import load
 from senas.exported.package import read
 from senas.record.mlflow import MlflowRecorder
@@ -107,7 +107,7 @@ def test_the_password_of_mlflow_is_written_nowhere(trained, folder, monkeypatch)
     def opened(uri, **told):
         assert "hunter2" in uri
         assert "hunter2" not in repr(told)
-        return _NoRecord()
+        return NoRecord()
 
     monkeypatch.setattr(MlflowRecorder, "open", opened)
     monkeypatch.setattr(checks, "silence", lambda address, seconds: None)
