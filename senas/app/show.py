@@ -63,7 +63,7 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             "data": config.data["name"],
             "images": {"training": data.counts.train, "validation": data.counts.val},
             **({"split_seed": config.data["split_seed"]} if "split_seed" in config.data else {}),
-            **({"split": split} if (split := {key: config.data[key] for key in SPLIT if key in config.data}) else {}),
+            **split_of(config.data),
             "seed": trial.seed,
             "seeds_behind_each_score": 1,
             "epochs": len(trial.curve),
@@ -77,6 +77,12 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             "baselines": _baselines(setup, standing),
         },
     )
+
+
+def split_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Which images are in which part, as provenance tells it: `senas train` splits as the search did."""
+    split = {key: data[key] for key in SPLIT if key in data}
+    return {"split": split} if split else {}
 
 
 def _words(made: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from senas.app.contenders import Training, training_of
 from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import TrainConfig
+from senas.app.show import split_of
 from senas.app.wiring import digest
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.ports import Recorder
@@ -183,6 +184,8 @@ def _package(training: Training, trial: Trial, name: str) -> Exported:
         provenance={
             "trained_by": f"senas train, {training.folder.name}",
             "contender": name,
+            "data": training.source["name"],
+            **split_of(training.source),
             "seed": trial.seed,
             "epochs": len(trial.curve),
             "setting": digest(training.fingerprint)[:12],

@@ -226,6 +226,10 @@ class MlflowRecorder:
     def _child(self, trial: Trial) -> _Child:
         """The trial's run: that which it has, or a new one."""
         child = self._children.get(trial.number)
+        if child and not child.ended and not self._runs.is_of(child.tags, trial):
+            # Left running by a kill; since then another list of trainings gave its number to another one.
+            self._client.delete_run(child.run_id)
+            child = None
         if child is None:
             start, _ = times(trial)
             tags = self._runs.tags(trial, on_front=trial.number in self._front)

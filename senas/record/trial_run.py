@@ -17,6 +17,7 @@ from senas.core.trial import Status, Trial
 from senas.record.limits import TAG_LENGTH, cut, key, run_params
 from senas.record.study_run import ROLE, STUDY
 
+CONFIG, SEED = "senas.config", "senas.seed"
 TRIAL, PARENT, PARETO, STANDING = "senas.trial", "mlflow.parentRunId", "pareto", "standing"
 ON_FRONT, COLOR = "front", "mlflow.runColor"
 NAME_LENGTH = 80
@@ -52,7 +53,8 @@ class TrialRuns:
             TRIAL: str(trial.number),
             "senas.status": str(trial.status),
             "senas.origin": trial.origin,
-            "senas.config": str(trial.config),
+            CONFIG: str(trial.config),
+            SEED: str(trial.seed),
             "sites": trial.config.words(self.sites),
             **self.marks(trial, on_front),
         }
@@ -72,6 +74,11 @@ class TrialRuns:
         """The tags by which a run stands out in the page."""
         names = [f"baseline {name}" for name, config in self.named.items() if config == trial.config]
         return front_tags(on_front, ", ".join(names if trial.repeats is None else []))
+
+    def is_of(self, tags: Mapping[str, str], trial: Trial) -> bool:
+        """Whether a run with these tags is of the same configuration and seed as the trial."""
+        told = {CONFIG: str(trial.config), SEED: str(trial.seed)}
+        return all(tags.get(name, value) == value for name, value in told.items())
 
     def params(self, trial: Trial) -> list[Param]:
         """The seed, and what each site has."""

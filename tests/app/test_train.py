@@ -161,6 +161,13 @@ def test_scores_are_those_of_the_test_part_of_the_first_seeds_network(trained, f
     assert exported.provenance["seed"] == 1
 
 
+def test_what_was_trained_can_be_trained_again_on_the_same_split(trained, folder, senas):
+    assert trained(*DATA, "data.split_seed=5", "se=all16", "against=[]", "seeds=1").code == 0
+    said = senas("train", *TRAIN, "seeds=1", "name=again", f"se={WHERE}/trained/all16", "against=[]")
+    assert said.code == 0, said.err
+    assert yaml.safe_load((folder / "runs/again/train.yaml").read_text())["data"]["split_seed"] == 5
+
+
 def test_more_seeds_go_on_with_those_that_are_missing(trained, folder):
     trained(*DATA, "se=none", "against=[all16]", "seeds=1")
     before = results(folder)

@@ -149,3 +149,17 @@ def test_a_store_that_is_down_is_not_asked_at_each_epoch(opened, folder, running
     for epoch in range(1, 50):
         recorder.epoch(running, epoch, CURVE[0])
     assert asked == []
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_run_that_a_kill_left_is_not_taken_for_that_of_another_training(opened, store, running, trial):
+    recorder = opened()
+    recorder.begin(running)
+    recorder.epoch(running, 1, CURVE[0])
+    other = replace(running, seed=running.seed + 1)
+    again = opened()
+    again.begin(other)
+    again.record(replace(trial(0), seed=other.seed), [], 0.1)
+    (run,) = store.trials
+    assert run.data.params["seed"] == str(other.seed)
+    assert store.history(run, "val_loss")[0][1] == trial(0).curve[0]["val_loss"]
