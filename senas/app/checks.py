@@ -105,6 +105,8 @@ def _seeds(config: TrainConfig) -> None:
         raise ConfigError(f"seeds must be at least 1, got {config.seeds}")
     if not 0 <= config.first_seed < 2**62:
         raise ConfigError(f"first_seed must be at least 0 and below 2^62, got {config.first_seed}")
+    if config.name is not None:
+        StudyFolder(Path(), config.name, "name")
 
 
 def _margin(margin: float | None) -> None:

@@ -39,23 +39,24 @@ class StudyFolder:
 
     root: Path
     name: str
+    key: str = "study.name"  # where the name comes from, for errors
 
     def __post_init__(self) -> None:
         if not self.name.strip():
-            raise ConfigError("study.name is empty; give a name, or leave study.name out for one made of the setting")
+            raise ConfigError(f"{self.key} is empty; give a name, or leave {self.key} out for one made of the setting")
         if self.name in (".", "..") or set(self.name) & set("/\\"):
-            raise ConfigError(f'study.name must be a plain name, not a path, got "{self.name}"')
+            raise ConfigError(f'{self.key} must be a plain name, not a path, got "{self.name}"')
         if quotes := [mark for mark in self.name if mark in "'\"`$"]:
-            raise ConfigError(f"study.name must be without quotes and $, which shells read, got {quotes[0]} in it")
+            raise ConfigError(f"{self.key} must be without quotes and $, which shells read, got {quotes[0]} in it")
         if self.name in TAKEN:
             raise ConfigError(
-                f'study.name: "{self.name}" is what MLflow\'s store under root is called; give another name'
+                f'{self.key}: "{self.name}" is what MLflow\'s store under root is called; give another name'
             )
         if not self.name.isprintable() or self.name != self.name.strip():
-            raise ConfigError(f"study.name must be one line without spaces around it, got {self.name!r}")
+            raise ConfigError(f"{self.key} must be one line without spaces around it, got {self.name!r}")
         if len(self.name.encode()) > LONGEST:
             raise ConfigError(
-                f"study.name must have at most {LONGEST} bytes, as it names a folder; got {len(self.name.encode())}"
+                f"{self.key} must have at most {LONGEST} bytes, as it names a folder; got {len(self.name.encode())}"
             )
 
     @property
@@ -121,7 +122,7 @@ class StudyFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise StudyError(
-                    f'study "{self.name}" is being searched by another process; wait for it, or give another study.name'
+                    f'study "{self.name}" is being searched by another process; wait for it, or give another {self.key}'
                 ) from error
             try:
                 yield fresh

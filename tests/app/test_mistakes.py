@@ -183,6 +183,7 @@ OTHERS = [
     (["sites", "backbone=resnet9"], 'backbone: there is no "resnet9"'),
     (["sites", "study.trials=3"], "study.trials"),
     (["sites", "backbone=resnet8", "space=paper", "space.reduction=[128]"], "128 is more than the channels"),
+    (["train", "se=none", "name=a/b"], 'senas: name must be a plain name, not a path, got "a/b"'),
     (["dashboard", "port=-1"], "port must be between 0 and 65535, got -1"),
     (["dashboard", "port=http"], 'port must be a whole number, got "http"'),
     (["dashboard"], "root: no study was recorded in runs yet"),
