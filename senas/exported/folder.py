@@ -65,7 +65,8 @@ def write(
                 else:  # of an earlier export, with other weights
                     (folder / name).unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
-        raise ExportError(f"to: {folder} cannot be written: {error}") from error
+        cause = getattr(error, "strerror", None) or error
+        raise ExportError(f"to: {folder} cannot be written: {cause}; make room, or name another folder") from error
     return parity
 
 

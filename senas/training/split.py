@@ -24,8 +24,10 @@ def by_share(labels: Labels, sizes: Sequence[float], seed: int) -> list[Indices]
     edges = np.cumsum((0.0, *sizes, 1.0))
     edges[-1] = np.inf
     picks = [np.flatnonzero((rank >= low) & (rank < high)) for low, high in itertools.pairwise(edges)]
-    if empty := [i for i, pick in enumerate(picks) if not len(pick)]:
-        raise DataError(f"part {empty[0] + 1} of the data would be empty; there are only {len(labels)} images")
+    if not all(map(len, picks)):
+        raise DataError(
+            f"data.val, data.test: a part would have none of the {len(labels)} images; give more images or larger shares"
+        )
     return picks
 
 
