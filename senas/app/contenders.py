@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import MISSING
 
 from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import BackboneConfig, TrainConfig
@@ -23,6 +24,8 @@ from senas.training.data import Images
 from senas.training.standalone import Standalone
 
 BASELINES = ("none", "all16")
+UNSPLIT = {"train", "download"}
+"""Options of data that move no image from one part to the test part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Training:
     """The parts of one comparison of trainings.
 
     source:  the data's options, as they were given or found.
+    unseen:  whether the searches that found the configurations are known not to have seen the test images.
     """
 
     config: TrainConfig
@@ -37,11 +41,17 @@ class Training:
     fingerprint: Mapping[str, object]
     data: Images
     source: Mapping[str, Any]
+    unseen: bool
     traced: Traced
     evaluator: Standalone
     contenders: Mapping[str, SEConfig]
     backbone: BackboneConfig
     notes: Sequence[str]
+
+    @property
+    def tested_on(self) -> str:
+        """The test images, in words that claim no more than is known."""
+        return f"{self.data.counts.test:,} test images{' that no search saw' if self.unseen else ''}"
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -114,6 +124,7 @@ def training_of(config: TrainConfig) -> Training:
         fingerprint=fingerprint,
         data=images,
         source=data,
+        unseen=_unseen(config, data, packages),
         traced=traced,
         evaluator=evaluator,
         contenders=contenders,
@@ -160,7 +171,13 @@ def _data(config: TrainConfig, packages: Mapping[str, Exported]) -> dict[str, An
         raise ConfigError("data must be given where no exported configuration names them: data=fashion_mnist")
     if any(data != found[0] for data in found):
         raise ConfigError("se: these configurations were found on different data; name those to train on: data=...")
-    return {**found[0], **given}
+    data = {**found[0], **given}
+    if data.get("root") == MISSING:
+        raise ConfigError(
+            f"data.root must be given: +data.root=...; the study of this export is not in {config.root}, and an export "
+            "does not say where the images lie"
+        )
+    return data
 
 
 def _data_of(root: Path, package: Exported) -> dict[str, Any]:
@@ -180,6 +197,16 @@ def _data_of(root: Path, package: Exported) -> dict[str, Any]:
     split = package.provenance.get("split")
     told = {**(split if isinstance(split, dict) else {}), **package.provenance}
     return plain | {key: told[key] for key in SPLIT if key in plain and key in told}
+
+
+def _unseen(config: TrainConfig, data: Mapping[str, Any], packages: Mapping[str, Exported]) -> bool:
+    """Whether the configurations were found on these very data, split as here: then the test part was left out."""
+    try:
+        found = [_data_of(Path(config.root), package) for package in packages.values()]
+    except ConfigError:
+        return False
+    same = [all(data.get(key) == each.get(key) for key in {*data, *each} - UNSPLIT) for each in found]
+    return bool(same) and all(same)
 
 
 def _contenders(

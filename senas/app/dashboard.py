@@ -55,7 +55,10 @@ def served(
         return
     store = MlflowStore(Path(config.root))
     if tracking.uri is None and not (Path(config.root) / "mlflow.db").exists():
-        raise StudyError(f"root: no study was recorded in {config.root} yet; run `senas search`, or name another root")
+        raise StudyError(
+            f"root: no study was recorded in {config.root} yet; run `senas search`, or name another root; one of "
+            "tracking=none has its front.html, and dashboard=optuna"
+        )
     uri = tracking.uri or store.uri
     say("starting MLflow ...")
     with serve(uri, port=config.port, artifacts=store.artifacts) as server:

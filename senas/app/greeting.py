@@ -25,7 +25,9 @@ def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Seq
     ]
     lines += data.remarks
     lines += [f"starting point {name} is not in the space, and left out" for name in outside]
-    lines += [f"{done} of {config.study.trials} trials are there already"] if done else []
+    if done:
+        of = f" of {config.study.trials}" if done < config.study.trials else ""
+        lines.append(f"{done}{of} trials are there already")
     terminal.say("\n".join(lines))
 
 
@@ -52,9 +54,11 @@ def say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: End
     picked, why = standing.pick(setup.config.objective.pick)
     show_front(terminal, setup, standing, picked, why)
     folder = str(Path("exported") / setup.folder.name)
+    recorded = setup.config.tracking.name != "none"
+    look = f"senas dashboard {name}{root}" if recorded else f"open {setup.folder.front_html} in a browser"
     terminal.say(
         f"\nnext:\n"
-        f"  senas dashboard {name}{root}\n"
+        f"  {look}\n"
         f"  senas front {name} {another}{root}\n"
         f"  senas export {name} {_override('to', folder)}{root}\n"
         f"  senas train {_override('se', folder)}{root}"

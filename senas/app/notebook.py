@@ -113,7 +113,7 @@ def search(*overrides: str, config: Config | None = None, **settings: Any) -> St
     ... )
     study demo in runs/demo...
     >>> study.front[["val_loss", "se_params", "configuration"]]
-        val_loss  se_params ...
+           val_loss  se_params ...
     trial...
     >>> study.best().config
     SEConfig(...)
@@ -170,6 +170,9 @@ class Trained:
         from senas.report.frame import trials_frame
 
         return trials_frame(self.comparison.trials, self.sites)
+
+    def __repr__(self) -> str:
+        return f"<Trained {self.folder.name}: {', '.join(self.comparison.contenders)}; {len(self.runs)} trainings>"
 
     @property
     def verdicts(self) -> list[str]:

@@ -114,8 +114,7 @@ def _greet(terminal: Terminal, training: Training, known: Sequence[Trial]) -> No
     lines = [
         f"{training.folder.name} in {training.folder.path}",
         f"{len(training.contenders)} configurations x {config.seeds} seeds x {config.trainer.epochs} epochs on "
-        f"{data.counts.train:,} training images, measured at the end on "
-        f"{data.counts.test:,} test images that no search saw",
+        f"{data.counts.train:,} training images, measured at the end on {training.tested_on}",
         *(f"  {name}: {se.words(training.sites)}" for name, se in training.contenders.items()),
         *training.notes,
     ]
@@ -138,7 +137,7 @@ def _conclude(training: Training, trials: list[Trial], recorder: Recorder, *, fi
     config = training.config
     description = (
         f"SE configurations on **{training.backbone.name}**, trained {config.trainer.epochs} epochs with the same "
-        f"seeds each, and measured on {training.data.counts.test:,} test images that no search saw.\n\n{text}"
+        f"seeds each, and measured on {training.tested_on}.\n\n{text}"
     )
     files = {"comparison.csv": table.encode(), "comparison.png": png}
     recorder.conclude(finished=finished, front=(), description=description, files=files)

@@ -27,7 +27,7 @@ should be, and where in its unit the gate should sit.
 
 | metric | what it is |
 | --- | --- |
-| `test_loss`, `test_accuracy` | of a comparison: on test images that no search saw |
+| `test_loss`, `test_accuracy` | of a comparison: on the test images |
 | `val_loss`, `val_accuracy`, `val_error` | on the validation images; the loss is the mean cross-entropy in nats |
 | `train_loss` | mean over the epoch's training images |
 | `running_train_loss`, `epochs_done` | amid a long epoch of a trial that is training, by step of the optimizer |

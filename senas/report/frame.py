@@ -17,8 +17,8 @@ def trials_frame(trials: Sequence[Trial], sites: Sequence[Site], **marks: Sequen
     rows = [
         {
             **{f"{name}": trial.number in numbers for name, numbers in marks.items()},
-            **trial.scores,
             "configuration": trial.config.words(sites),
+            **trial.scores,
             **{
                 site.name: spoken_block(trial.config[site.name], site) if site.name in trial.config else "none"
                 for site in sites

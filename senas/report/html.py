@@ -208,7 +208,9 @@ def _volume(volumes: Mapping[int, float], height: int = 190) -> str:
     if len(volumes) < 2:
         return "<p class='dim'>one trial has no course yet</p>"
     numbers, values = list(volumes), list(volumes.values())
-    y_ticks = ticks(min(values), max(values), padded=True, count=3)
+    # Where nothing changes there is no course: what the last digits of a sum do is not drawn.
+    low, high = min(values), max(values)
+    y_ticks = ticks(low, high, padded=True, count=3) if high - low > 1e-6 * abs(high) else ticks(0.0, high, count=3)
     axes = _Axes((min(numbers), max(numbers)), (y_ticks[0], y_ticks[-1]), height)
     path = "".join(
         f"{'H' if i else 'M'}{axes.x(n):.1f}{'V' if i else ' '}{axes.y(v):.1f}"

@@ -26,7 +26,7 @@ def by_share(labels: Labels, sizes: Sequence[float], seed: int) -> list[Indices]
     picks = [np.flatnonzero((rank >= low) & (rank < high)) for low, high in itertools.pairwise(edges)]
     if not all(map(len, picks)):
         raise DataError(
-            f"data.val, data.test: a part would have none of the {len(labels)} images; give more images or larger shares"
+            f"data.val, data.test: a part would have none of the {len(labels)} images; give more, or larger shares"
         )
     return picks
 

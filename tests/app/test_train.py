@@ -137,6 +137,24 @@ def test_a_seed_that_chose_the_configuration_is_warned_of(trained, package):
     assert "was chosen by seed" not in trained(f"se={package}", "against=[]", "seeds=1").out
 
 
+def test_test_images_are_called_unseen_only_where_that_is_known(trained, package):
+    seen = "measured at the end on 357 test images that no search saw"
+    assert seen in trained(f"se={package}", "against=[]", "seeds=1").out
+    other = trained(f"se={package}", "against=[]", "seeds=1", "data=digits", "data.split_seed=3", "name=other").out
+    assert "measured at the end on 357 test images\n" in other
+    assert "measured at the end on 357 test images\n" in trained(*DATA, "se=none", "against=[]", "name=third").out
+
+
+def test_where_images_lie_is_asked_for_when_the_study_is_gone(trained, package, folder):
+    file = folder / package / "se.yaml"
+    plain = yaml.safe_load(file.read_text())
+    plain["provenance"] |= {"data": "image_folder", "study": "gone", "split": {"val": 0.2}}
+    file.write_text(yaml.safe_dump(plain))
+    said = trained(f"se={package}")
+    assert said.code == 2
+    assert "data.root must be given: +data.root=...; the study of this export is not in runs" in said.err
+
+
 # What it says and leaves
 
 

@@ -71,6 +71,12 @@ def test_the_hypervolume_is_drawn_once_there_are_two_trials(page):
     assert "one trial has no course yet" in page(hypervolumes={0: 1.0})
 
 
+def test_what_rounding_does_to_a_hypervolume_is_not_drawn_as_a_course(page):
+    same = page(hypervolumes={0: 4366.000000000002, 1: 4366.000000000001, 2: 4366.0})
+    (path,) = re.findall(r'class="front" d="(M[^"]*V[^"]*)"', same[same.index("How the search went") :])
+    assert len({float(y) for y in re.findall(r"(?:V| )([\d.]+)", path)}) == 1
+
+
 def test_it_says_how_many_seeds_stand_behind_the_figures(page):
     assert "Each figure is one training with seed 3." in page()
 

@@ -58,7 +58,7 @@ def test_shares_that_leave_nothing_are_refused(sizes):
 
 
 def test_a_part_that_would_be_empty_is_refused():
-    with pytest.raises(DataError, match="a part would have none of the 6 images; give more images or larger shares"):
+    with pytest.raises(DataError, match="a part would have none of the 6 images; give more, or larger shares"):
         by_share(in_turn(6), (0.1,), 0)
 
 
