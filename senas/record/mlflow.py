@@ -5,16 +5,14 @@ could not be written waits, and is written once MLflow answers again.
 """
 
 import contextlib
-import math
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Run
+from mlflow.entities import Experiment, Metric
 
 from senas.core.config import SEConfig
 from senas.core.objective import Scores
@@ -23,39 +21,21 @@ from senas.core.site import Site
 from senas.core.trial import Status, Trial
 from senas.record.address import DOWN, connect, hidden, reach, reason, refused
 from senas.record.charts import LOADED, comparison_state, front_state
+from senas.record.children import Child, children
 from senas.record.compared_run import ComparedRuns
 from senas.record.dataset import PartUsed, inputs
 from senas.record.limits import cut_lines, key, run_tags
 from senas.record.registry import Recommended, model_name, register
-from senas.record.study_run import NOTE, ROLE, begin, experiment_called
-from senas.record.trial_run import ENDS, PARENT, PARETO, STANDING, TRIAL, TrialRuns, front_tags, same_value, times
+from senas.record.study_run import NOTE, begin, experiment_called
+from senas.record.trial_run import ENDS, PARETO, STANDING, TrialRuns, front_tags, times
 from senas.record.view import link, save_view
 
 HYPERVOLUME = "hypervolume"
-PAGE = 200  # runs read at once: few enough for a slow server to answer in time
 EPOCH_SECONDS, PULSE_SECONDS, VOLUME_SECONDS = 2.0, 10.0, 2.0
 """Between what is written of a running trial (an epoch's scores, how far it is amid an epoch) and of its study."""
 SHARE = 0.05  # of a trial's time that writing may take on a slow server ...
 LONGEST_SECONDS = 25.0  # ... but for this long it is never silent
 DOWN_SECONDS = 60.0  # until a store that went down is tried again while a trial runs
-
-
-@dataclass(slots=True)
-class _Child:
-    """What the store has of a trial: its run, whether that was written to its end, and what it holds.
-
-    points:  values of metrics by (name, step), while the run is not ended.
-    """
-
-    run_id: str
-    ended: bool
-    tags: dict[str, str]
-    params: bool = False
-    points: dict[tuple[str, int], float] = field(default_factory=dict)
-
-    def new(self, metrics: Sequence[Metric]) -> list[Metric]:
-        """Those that the run does not have: a trial that is trained anew writes no point twice."""
-        return [m for m in metrics if not same_value(self.points.get((m.key, m.step), math.inf), m.value)]
 
 
 class MlflowRecorder:
@@ -223,7 +203,7 @@ class MlflowRecorder:
         self._log(child, trial, self._unsaid)
         self._unsaid = []
 
-    def _child(self, trial: Trial) -> _Child:
+    def _child(self, trial: Trial) -> Child:
         """The trial's run: that which it has, or a new one."""
         child = self._children.get(trial.number)
         if child and not child.ended and not self._runs.is_of(child.tags, trial):
@@ -234,11 +214,11 @@ class MlflowRecorder:
             start, _ = times(trial)
             tags = self._runs.tags(trial, on_front=trial.number in self._front)
             run = self._client.create_run(self._experiment.experiment_id, start_time=start or None, tags=tags)
-            child = self._children[trial.number] = _Child(run.info.run_id, False, tags)
+            child = self._children[trial.number] = Child(run.info.run_id, False, tags)
         return child
 
     def _log(
-        self, child: _Child, trial: Trial, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None
+        self, child: Child, trial: Trial, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None
     ) -> None:
         """Adds what the run does not have yet."""
         new = child.new(metrics)
@@ -267,33 +247,9 @@ class MlflowRecorder:
                 )
             self._down = True
 
-    def _read(self) -> dict[int, _Child]:
+    def _read(self) -> dict[int, Child]:
         self._followed = {point.step for point in self._client.get_metric_history(self.run_id, HYPERVOLUME)}
-        children: dict[int, _Child] = {}
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [self._experiment.experiment_id],
-                f"tags.`{PARENT}` = '{self.run_id}' and tags.`{ROLE}` = 'trial'",
-                max_results=PAGE,
-                page_token=token,
-            )
-            for run in page:
-                number, ended = int(run.data.tags[TRIAL]), run.info.status != "RUNNING"
-                if number not in children or ended:
-                    children[number] = _Child(
-                        run.info.run_id, ended, dict(run.data.tags), ended or bool(run.data.params), self._points(run)
-                    )
-            token = page.token
-            if not token:
-                return children
-
-    def _points(self, run: Run) -> dict[tuple[str, int], float]:
-        """What a run holds that was not written to its end."""
-        if run.info.status != "RUNNING":
-            return {}
-        histories = [self._client.get_metric_history(run.info.run_id, name) for name in run.data.metrics]
-        return {(point.key, point.step): point.value for history in histories for point in history}
+        return children(self._client, self._experiment.experiment_id, self.run_id)
 
     def _catch_up(self) -> None:
         while self._waiting:

@@ -204,7 +204,7 @@ def test_a_run_that_a_crash_broke_off_is_completed_not_repeated(opened, store, t
 
 
 def test_more_runs_than_the_store_gives_at_once_are_all_known(opened, store, monkeypatch, trial):
-    monkeypatch.setattr("senas.record.mlflow.PAGE", 2)
+    monkeypatch.setattr("senas.record.children.PAGE", 2)
     monkeypatch.setattr("senas.record.mlflow.VOLUME_SECONDS", 0.0)
     recorder = opened()
     for number in range(5):
