@@ -19,7 +19,7 @@ from senas.app.lines import composition_line, groups, known_keys, omegaconf_line
 from senas.app.nearest import nearest_key
 from senas.app.paths import conf_dir
 from senas.app.schema import SCHEMAS
-from senas.errors import ConfigError
+from senas.errors import ConfigError, SenasError
 
 
 def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any], None], *, program: str = "") -> None:
@@ -38,7 +38,10 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
         if mistakes:
             return  # one of several jobs failed; the others do not start
         try:
-            given = checked(command, config)
+            try:
+                given = checked(command, config)
+            except SenasError as error:
+                raise _first(command, words, error) from error
             check_surroundings(command, given)
             task(given)
         except Exception as error:
@@ -54,16 +57,22 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
         try:
             main()
         except OmegaConfBaseException as error:
-            raise ConfigError(omegaconf_line(error, command)) from error
+            raise _first(command, words, ConfigError(omegaconf_line(error, command))) from error
         except yaml.YAMLError as error:
             raise ConfigError(yaml_line(error)) from error
         except Exception as error:
             # Until its task is called Hydra reads the command line, and asserts and indexes its way through odd ones.
             if composed:
                 raise
-            raise ConfigError(composition_line(error, command, words)) from error
+            raise _first(command, words, ConfigError(composition_line(error, command, words))) from error
     if mistakes:
         raise mistakes[0]
+
+
+def _first(command: str, words: Sequence[str], error: SenasError) -> SenasError:
+    from senas.app.first import first_mistake  # it composes too, by way of this module
+
+    return first_mistake(command, words, error)
 
 
 def checked(command: str, config: DictConfig | Mapping[str, Any]) -> Any:

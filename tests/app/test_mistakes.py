@@ -165,7 +165,12 @@ SEARCH = [
     (["storage.url=nonsense://me:s3cret@host/x"], "storage.url: nonsense://me:***@host/x does not open"),
     (["root=/proc/none"], "root: /proc/none/"),
     # two at once: the first is told
-    (["study.trails=3", "data=digitz"], "data: there is no"),
+    (["study.trails=3", "data=digitz"], "study.trails: there is no such key"),
+    (["data=digitz", "study.trails=3"], 'data: there is no "digitz"'),
+    (["trainer.lr=nan", "study.seed=-1"], "trainer.lr must be a number above 0, got nan"),
+    (["study.seed=-1", "trainer.lr=nan"], "study.seed must be at least 0"),
+    (["trainer.epochs=many", "backbone=resnet21", "lr=3"], "trainer.epochs must be a whole number"),
+    (["data.root=photos", "data=image_foldr"], 'data: there is no "image_foldr"'),
     (["trainer.epochs=0", "space.sites=[layer9.*]"], "trainer.epochs must be at least 1"),
 ]
 OTHERS = [

@@ -74,7 +74,7 @@ COMMANDS = [
     ("search space.sites=[layer9.*]", "the sites are layer1.0, layer2.0, layer3.0"),
     ("search space.placement=[sideways]", "space.placement must be one of pre, "),
     ("search study.name=a/b", "study.name must be a plain name, not a path"),
-    ("search study.trails=3 data=digitz", "data: there is no"),
+    ("search study.trails=3 data=digitz", "study.trails: there is no such key"),
     # images of one's own
     ("search data=image_folder", "data.root must be given"),
     ("search data=image_folder data.root=photos/missing", "photos/missing does not exist"),

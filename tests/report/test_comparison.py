@@ -64,6 +64,12 @@ def test_several_intervals_come_with_a_warning(compared):
     assert "one in twenty misses by chance" in lines[-1]
 
 
+def test_without_intervals_there_is_no_such_warning(compared):
+    lines = verdicts(compared({"none": [0.5], "all4": [0.4], "all16": [0.3]}))
+    assert len(lines) == 3
+    assert all("nothing can be said" in line for line in lines)
+
+
 def test_the_tables_have_a_row_a_contender_and_one_a_pair(compared, sites):
     text = markdown(compared({"none": [0.5, 0.4, None], "all4": [0.4, 0.38, 0.3]}), sites)
     assert "| none | 2 (1 failed) | 0.4500 | 0.0707 | 88.75% | 1.77% | 0 | none |" in text
