@@ -1,12 +1,22 @@
 """What can be checked of a configuration before torch is imported, which takes seconds. Nothing is written."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from senas.app.paths import StudyFolder
-from senas.app.schema import ObjectiveConfig, SpaceConfig, StudyConfig, TrackingConfig, TrainConfig, TrainerConfig
+from senas.app.schema import (
+    BackboneConfig,
+    ObjectiveConfig,
+    SpaceConfig,
+    StudyConfig,
+    TrackingConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 from senas.core.address import hidden, silence
-from senas.core.block import Activation, Gate, Placement, Squeeze, member
+from senas.core.backbone import Backbone
+from senas.core.block import Activation, Gate, Init, Placement, Squeeze, member
 from senas.core.objective import Penalized
 from senas.core.recipe import Device, Recipe
 from senas.core.space import Axes
@@ -36,6 +46,8 @@ def check(command: str, config: Any) -> None:
         device(trainer)
     if space := getattr(config, "space", None):
         axes(space)
+    if network := getattr(config, "backbone", None):
+        backbone(network)
     if command == "search":
         _objective(config.objective)
     if tracking := getattr(config, "tracking", None):
@@ -61,11 +73,31 @@ def axes(space: SpaceConfig) -> Axes:
         reduction=tuple(space.reduction),
         placement=tuple(member(Placement, word, "space.placement") for word in space.placement),
         squeeze=tuple(member(Squeeze, word, "space.squeeze") for word in space.squeeze),
-        gate=tuple(member(Gate, word, "space.gate") for word in space.gate),
+        gate=_gates(space),
         activation=tuple(member(Activation, word, "space.activation") for word in space.activation),
         bias=tuple(space.bias),
         optional=space.optional,
     )
+
+
+def _gates(space: SpaceConfig) -> tuple[Gate, ...]:
+    gates = tuple(member(Gate, word, "space.gate") for word in space.gate)
+    return gates if member(Init, space.init, "space.init") is Init.DEFAULT else (Gate.TWICE_SIGMOID,)
+
+
+def backbone(config: BackboneConfig) -> Backbone:
+    """Which network it is. Raises ConfigError for a value that none can have."""
+    told: dict[str, Any] = {**asdict(config), "size": _size(config.size)}
+    return Backbone(**told | {key: tuple(told[key]) for key in ("leaves", "modules")})
+
+
+def _size(given: Any) -> tuple[int, int] | None:
+    sides = given if isinstance(given, list | tuple) else [given, given]
+    if given is None:
+        return None
+    if len(sides) != 2 or not all(type(side) is int for side in sides):
+        raise ConfigError(f"backbone.size must be a whole number, or two as [height,width], got {given}")
+    return sides[0], sides[1]
 
 
 def recipe(trainer: TrainerConfig) -> Recipe:

@@ -14,7 +14,7 @@ from senas.app.show import SPLIT
 from senas.app.wiring import bench, contents_of, digest, setting_of
 from senas.core.address import hidden
 from senas.core.comparison import Comparison, LossOnTest
-from senas.core.config import SEConfig
+from senas.core.config import BASELINES, SEConfig, baselines, usual_gate
 from senas.core.site import Site
 from senas.core.trial import Trial
 from senas.errors import ConfigError, StudyError
@@ -23,7 +23,6 @@ from senas.model.sites import Traced
 from senas.training.data import Images
 from senas.training.standalone import Standalone
 
-BASELINES = ("none", "all16")
 UNSPLIT = {"train", "download"}
 """Options of data that move no image from one part to the test part."""
 
@@ -111,8 +110,8 @@ def training_of(config: TrainConfig) -> Training:
                 f"{name} was chosen by seed {package.provenance['seed']}, which is among these: it flatters it there; "
                 "another first_seed would not"
             )
-    parts = {"data": data, "backbone": asdict(backbone), "trainer": asdict(config.trainer)}
-    fingerprint = {**setting_of(parts), **contents_of(images)}
+    parts = {"data": data, "trainer": asdict(config.trainer)}
+    fingerprint = {**setting_of(parts, backbone), **contents_of(images)}
     folder = StudyFolder(
         Path(config.root), config.name or f"train-{data['name']}-{backbone.name}-{digest(fingerprint)[:6]}"
     )
@@ -158,7 +157,7 @@ def _backbone(config: TrainConfig, packages: Mapping[str, Exported]) -> Backbone
 
 def _built(backbone: Mapping[str, Any]) -> dict[str, Any]:
     """What `conf/backbone` says of it: classes and channels come from the data."""
-    return {"name": backbone["name"], "width": backbone.get("width")}
+    return {key: value for key, value in backbone.items() if key not in ("classes", "channels")}
 
 
 def _data(config: TrainConfig, packages: Mapping[str, Exported]) -> dict[str, Any]:
@@ -213,10 +212,13 @@ def _contenders(
     wanted: Sequence[str], packages: Mapping[str, Exported], sites: tuple[Site, ...]
 ) -> tuple[dict[str, SEConfig], list[str]]:
     """SE configurations by the name they are shown under, baselines first; equal ones once, and what is to be said."""
-    known = {"none": SEConfig(), "all16": SEConfig.everywhere(sites, 16)}
+    known = baselines(sites, usual_gate([gate for package in packages.values() for gate in package.config.gates]))
     contenders: dict[str, SEConfig] = {}
     notes = []
-    for name in sorted(wanted, key=lambda name: BASELINES.index(name) if name in BASELINES else len(BASELINES)):
+    ranks = {name: rank for rank, name in enumerate(BASELINES)}
+    for name in sorted(wanted, key=lambda name: ranks.get(name, len(BASELINES))):
+        if name in BASELINES and name not in known:
+            raise ConfigError(f"{name}: this backbone came without SE blocks, or keeps them: backbone.strip_se=true")
         config = known[name] if name in known else packages[name].config
         config.params(sites)  # raises where the backbone has not these sites, or not these placements
         label = name if name in known else _label(name, contenders)

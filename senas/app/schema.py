@@ -11,8 +11,18 @@ from omegaconf import MISSING
 
 @dataclass
 class BackboneConfig:
+    """`size` is a number or two: height and width."""
+
     name: str = MISSING
+    library: str = "senas"
+    target: str | None = None
+    args: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
     width: int | None = None
+    size: Any = None
+    strip_se: bool = False
+    leaves: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -23,6 +33,7 @@ class SpaceConfig:
     placement: list[str] = MISSING
     squeeze: list[str] = MISSING
     gate: list[str] = MISSING
+    init: str = "default"
     activation: list[str] = MISSING
     bias: list[bool] = MISSING
     optional: bool = MISSING

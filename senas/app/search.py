@@ -8,7 +8,6 @@ from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
 from senas.app.show import exported, front_table, one_seed
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
-from senas.core.config import SEConfig
 from senas.core.ports import Recorder
 from senas.core.standing import Standing
 from senas.core.trial import Trial
@@ -113,7 +112,7 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
         largest_params=setup.space.largest_params,
         objective=setup.objective.names,
         data=parts_used(setup.config.data, setup.data, setup.fingerprint),
-        baselines={"none": SEConfig(), "all16": SEConfig.everywhere(setup.sites, 16)},
+        baselines=setup.baselines,
     )
 
 
@@ -183,6 +182,7 @@ def _page(setup: Setup, trials: list[Trial], picked: Trial, why: str) -> str:
             trial.number: setup.standing(measured[:count]).hypervolume() for count, trial in enumerate(measured, 1)
         },
         seeds=one_seed(setup),
+        baselines=setup.baselines,
     ).html()
 
 

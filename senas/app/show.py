@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from senas.app.checks import backbone as backbone_of
+from senas.app.schema import BackboneConfig
 from senas.app.wiring import Setup, digest
-from senas.core.config import SEConfig
 from senas.core.objective import own_scores
 from senas.core.standing import Standing
 from senas.core.trial import Status, Trial
 from senas.exported.package import Exported
 from senas.report.console import Terminal
 from senas.report.table import FrontTable
+from senas.training.data import Images
 
 RECIPE = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "label_smoothing", "precision")
 """What of the trainer's options an export tells."""
@@ -47,10 +49,9 @@ def one_seed(setup: Setup) -> str:
 def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Exported:
     """A trial as what se.yaml says of it."""
     config, data = setup.config, setup.data
-    width = {} if config.backbone.width is None else {"width": config.backbone.width}
     return Exported(
         config=trial.config,
-        backbone={"name": config.backbone.name, "classes": len(data.classes), "channels": data.shape[0], **width},
+        backbone=built(config.backbone, data),
         shape=data.shape,
         mean=tuple(round(float(value), 8) for value in data.mean),
         std=tuple(round(float(value), 8) for value in data.std),
@@ -79,6 +80,12 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
     )
 
 
+def built(backbone: BackboneConfig, data: Images) -> dict[str, Any]:
+    """What se.yaml says of a backbone. Not where its initial weights came from: an export has the trained ones."""
+    told = {key: value for key, value in backbone_of(backbone).plain().items() if key != "weights"}
+    return {"name": told.pop("name"), "classes": len(data.classes), "channels": data.shape[0], **told}
+
+
 def split_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Which images are in which part, as provenance tells it: `senas train` splits as the search did."""
     split = {key: data[key] for key in SPLIT if key in data}
@@ -105,6 +112,5 @@ def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:
 
 def _baselines(setup: Setup, standing: Standing) -> dict[str, dict[str, Any]]:
     """No SE, and SE everywhere at r = 16, where the study measured them."""
-    wanted = {"none": SEConfig(), "all16": SEConfig.everywhere(setup.sites, 16)}
-    found = {name: [t for t in standing.measured if t.config == config] for name, config in wanted.items()}
+    found = {name: [t for t in standing.measured if t.config == config] for name, config in setup.baselines.items()}
     return {name: {"trial": t[0].number, "scores": dict(t[0].scores)} for name, t in found.items() if t}

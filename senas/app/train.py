@@ -9,7 +9,7 @@ from senas.app.contenders import Training, training_of
 from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import TrainConfig
-from senas.app.show import split_of
+from senas.app.show import built, split_of
 from senas.app.wiring import digest
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.ports import Recorder
@@ -170,11 +170,10 @@ def _export(terminal: Terminal, training: Training, comparison: Comparison) -> N
 
 
 def _package(training: Training, trial: Trial, name: str) -> Exported:
-    data, width = training.data, training.backbone.width
-    built = {"name": training.backbone.name, "classes": len(data.classes), "channels": data.shape[0]}
+    data = training.data
     return Exported(
         config=trial.config,
-        backbone=built if width is None else {**built, "width": width},
+        backbone=built(training.backbone, data),
         shape=data.shape,
         mean=tuple(round(float(value), 8) for value in data.mean),
         std=tuple(round(float(value), 8) for value in data.std),

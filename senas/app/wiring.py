@@ -15,11 +15,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from senas.app.checks import axes, device, recipe
+from senas.app.checks import backbone as backbone_of
 from senas.app.compose import checked
 from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, SearchConfig, SpaceConfig, TrainerConfig
 from senas.core.address import hidden
-from senas.core.config import SEConfig
+from senas.core.config import BASELINES, SEConfig, baselines
 from senas.core.objective import MINUS, Objective, Pareto, Penalized
 from senas.core.site import Site
 from senas.core.space import SearchSpace, check_ratios, search_space
@@ -58,6 +59,11 @@ class Setup:
         return self.traced.sites
 
     @property
+    def baselines(self) -> dict[str, SEConfig]:
+        """What the study is measured against, by name."""
+        return baselines(self.sites, axes(self.config.space).usual_gate)
+
+    @property
     def storage(self) -> str | Path:
         return self.config.storage.url or self.folder.journal
 
@@ -78,10 +84,10 @@ class Setup:
 
     def start(self) -> tuple[list[SEConfig], list[str]]:
         """The starting points that lie in the space, and the names of those that do not."""
-        known = {"none": SEConfig(), "all16": SEConfig.everywhere(self.sites, 16)}
-        if unknown := [name for name in self.config.study.start if name not in known]:
-            raise ConfigError(f'study.start: "{unknown[0]}" is not among {", ".join(known)}')
-        inside = {name: known[name] in self.space for name in self.config.study.start}
+        if unknown := [name for name in self.config.study.start if name not in BASELINES]:
+            raise ConfigError(f'study.start: "{unknown[0]}" is not among {", ".join(BASELINES)}')
+        known = self.baselines  # without `former` where the backbone came with no block
+        inside = {name: known[name] in self.space for name in self.config.study.start if name in known}
         return [known[n] for n, is_in in inside.items() if is_in], [n for n, is_in in inside.items() if not is_in]
 
     def resolved(self) -> dict[str, Any]:
@@ -137,12 +143,13 @@ def backbone_on_data(
     backbone: BackboneConfig, data: Mapping[str, Any], batch_size: int = BATCH_FOR_LOOKING
 ) -> tuple[Images, Callable[[], Any], Traced]:
     """The data, a function that builds the backbone for them with fresh weights, and the backbone traced."""
-    images = _data(data, batch_size)
-    images.repeat_channels(input_channels(backbone.name, images.shape[0]))
-    construct = partial(
-        build, backbone.name, classes=len(images.classes), channels=images.shape[0], width=backbone.width
-    )
-    return images, construct, trace(construct(), images.shape)
+    wanted, images = backbone_of(backbone), _data(data, batch_size)
+    if wanted.size:
+        images.resize(wanted.size)
+    images.repeat_channels(input_channels(wanted, images.shape[0]))
+    construct = partial(build, wanted, classes=len(images.classes), channels=images.shape[0])
+    traced = trace(construct(), images.shape, strip_se=wanted.strip_se, leaves=wanted.leaves, modules=wanted.modules)
+    return images, construct, traced
 
 
 def bench(
@@ -180,12 +187,17 @@ def fingerprint_of(config: SearchConfig) -> dict[str, object]:
     if config.objective.mode is not None:
         used = (*used, "mode")
     plain["objective"] = {key: plain["objective"][key] for key in used}
-    parts = ("data", "backbone", "space", "objective", "evaluator", "trainer")
-    return {**setting_of({part: plain[part] for part in parts}), "study.seed": config.study.seed}
+    plain["space"]["gate"] = [str(gate) for gate in axes(config.space).gate]
+    del plain["space"]["init"]  # said by the gates
+    parts = ("data", "space", "objective", "evaluator", "trainer")
+    return {**setting_of({part: plain[part] for part in parts}, config.backbone), "study.seed": config.study.seed}
 
 
-def setting_of(parts: Mapping[str, Any]) -> dict[str, object]:
-    """These parts of a configuration by dotted key, without what changes no score."""
+def setting_of(parts: Mapping[str, Any], backbone: BackboneConfig) -> dict[str, object]:
+    """These parts of a configuration, and the backbone, by dotted key, without what changes no score."""
+    told = backbone_of(backbone).plain()
+    # The width is always told, as by the studies from before anything else could be said of a backbone.
+    parts = {**parts, "backbone": {"width": None, **told}}
     return {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
 
 

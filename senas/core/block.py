@@ -10,6 +10,8 @@ from typing import TypeVar
 from senas.errors import SpaceError
 
 E = TypeVar("E", bound=StrEnum)
+ORIGINAL = "original"
+"""How `Original` is written."""
 
 
 class Squeeze(StrEnum):
@@ -29,6 +31,13 @@ class Gate(StrEnum):
     SIGMOID = "sigmoid"
     HARD_SIGMOID = "hard_sigmoid"
     TWICE_SIGMOID = "2sigmoid"
+
+
+class Init(StrEnum):
+    """How blocks begin: `identity` gives every block the gate `2sigmoid`, so that a trained network stays as it was."""
+
+    DEFAULT = "default"
+    IDENTITY = "identity"
 
 
 class Activation(StrEnum):
@@ -124,6 +133,21 @@ class SEBlock:
         if str(block) != text:
             raise SpaceError(f'an SE block has one spelling: write "{block}" for "{text}"')
         return block
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The block that the backbone came with, where it cannot be written as an SEBlock: kept as the module that it is.
+
+    What it costs, and where it sits, its site knows.
+    """
+
+    def __str__(self) -> str:
+        return ORIGINAL
+
+
+Block = SEBlock | Original
+"""What a site can have, if not nothing."""
 
 
 def member(kind: type[E], text: object, key: str) -> E:

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from senas.core.block import Placement
+from senas.core.block import Block, Original, Placement, SEBlock
 from senas.errors import SpaceError
+
+USUAL = (Placement.STANDARD, Placement.INNER, Placement.POST)
+"""The placements that a unit's usual block takes, the first that the unit offers."""
 
 
 class Place(NamedTuple):
@@ -18,17 +21,72 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """The SE block that a backbone had at a site before it was taken out.
+
+    placement:  where in the unit it sat; among the site's places.
+    block:      as one of ours; None where it cannot be written so, and only the original module will do.
+    params:     its parameters, counted; `macs`: multiply-accumulates of its layers for one image.
+    """
+
+    placement: Placement
+    block: SEBlock | None
+    params: int
+    macs: int
+
+    @property
+    def option(self) -> Block:
+        """What an SE configuration says to have it back."""
+        return self.block or Original()
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One unit of the backbone that may get an SE block.
 
     name:    its module path, as `print(model)` shows it; a second unit of the same path has the suffix `-2`.
     places:  each placement that the unit offers, with what is found there.
     output:  what the unit gives out.
+    former:  the block that the backbone came with and that was taken out; None where there was none.
     """
 
     name: str
     places: Mapping[Placement, Place]
     output: Place
+    former: Former | None = None
+
+    @property
+    def usual(self) -> Placement | None:
+        """Where the literature would put a block: `standard`, else as near to the unit's end as it can be."""
+        return next((p for p in USUAL if p in self.places), None)
+
+    def placement(self, block: Block) -> Placement:
+        """Where this block sits. Raises SpaceError where the site cannot have it."""
+        if isinstance(block, SEBlock):
+            self.place(block.placement)
+            return block.placement
+        if self.former is None or self.former.block is not None:
+            raise SpaceError(f"site {self.name} has no block of the backbone's own that is kept as it is")
+        return self.former.placement
+
+    def seen(self, block: Block) -> Place:
+        """What this block sees here. Raises SpaceError where the site cannot have it."""
+        return self.places[self.placement(block)]
+
+    def params(self, block: Block) -> int:
+        """Weights that this block adds here."""
+        seen = self.seen(block)
+        return block.params(seen.channels) if isinstance(block, SEBlock) else self._former.params
+
+    def macs(self, block: Block) -> int:
+        """Multiply-accumulates that this block adds here, for one image."""
+        seen = self.seen(block)
+        return block.macs(seen.channels) if isinstance(block, SEBlock) else self._former.macs
+
+    @property
+    def _former(self) -> Former:
+        assert self.former is not None  # `seen` raised otherwise
+        return self.former
 
     def place(self, placement: Placement) -> Place:
         """Raises SpaceError, naming the placements there are, for one that the unit does not offer."""

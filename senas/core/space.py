@@ -3,19 +3,20 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from senas.core.block import Activation, Gate, Placement, SEBlock, Squeeze, width
-from senas.core.config import SEConfig
+from senas.core.block import Activation, Block, Gate, Placement, SEBlock, Squeeze, width
+from senas.core.config import SEConfig, usual_gate
 from senas.core.site import Site, select, stages
 from senas.errors import SpaceError
 
 Choose = Callable[[str, Sequence[str]], str]
 """Given the name of a choice and all its options in words, returns one of them."""
 
-Blocks = tuple[SEBlock | None, ...]
+Blocks = tuple[Block | None, ...]
 PER = ("site", "stage", "network")
 NONE = "none"
+FORMER = "former"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,11 @@ class Axes:
     activation: tuple[Activation, ...] = (Activation.RELU,)
     bias: tuple[bool, ...] = (True,)
     optional: bool = True
+
+    @property
+    def usual_gate(self) -> Gate:
+        """The gate of the block that stands for the usual choice."""
+        return usual_gate(self.gate)
 
     def __post_init__(self) -> None:
         if self.per not in PER:
@@ -77,7 +83,7 @@ class SearchSpace:
 
         Raises SpaceError where `choose` answers with an option that is not offered.
         """
-        blocks: dict[str, SEBlock | None] = {}
+        blocks: dict[str, Block | None] = {}
         for choice in self.choices:
             option = choose(choice.name, list(choice.options))
             if option not in choice.options:
@@ -130,8 +136,9 @@ class SearchSpace:
 def search_space(sites: Sequence[Site], axes: Axes) -> SearchSpace:
     """The space of `axes` on a backbone's sites.
 
-    A placement that not all sites of a choice offer is not among its options, and ratios that give the same widths
-    (at C = 16, r = 16 and r = 32) are one option, named by the first. Raises SpaceError where nothing is left.
+    The block that the backbone came with is an option of its site, whatever the axes are. A placement that not all
+    sites of a choice offer is not among its options, and ratios that give the same widths (at C = 16, r = 16 and
+    r = 32) are one option, named by the first. Raises SpaceError where nothing is left.
     """
     opened = select(sites, axes.sites)
     choices = tuple(_choice(name, group, axes) for name, group in _groups(sites, opened, axes.per))
@@ -167,26 +174,19 @@ def _groups(sites: Sequence[Site], opened: Sequence[Site], per: str) -> list[tup
 
 def _choice(name: str, group: Sequence[Site], axes: Axes) -> Choice:
     options: dict[str, Blocks] = {NONE: (None,) * len(group)} if axes.optional else {}
+    if any(site.former for site in group):
+        options[FORMER] = tuple(site.former.option if site.former else None for site in group)
     seen = set(options.values())
     for r, placement, squeeze, gate, activation, bias in itertools.product(
         axes.reduction, axes.placement, axes.squeeze, axes.gate, axes.activation, axes.bias
     ):
         if not all(placement in site.places for site in group):
             continue
-        blocks = tuple(
-            SEBlock(
-                hidden=width(site.places[placement].channels, r),
-                placement=placement,
-                squeeze=squeeze,
-                gate=gate,
-                activation=activation,
-                bias=bias,
-            )
-            for site in group
-        )
+        likeness = SEBlock(hidden=1, placement=placement, squeeze=squeeze, gate=gate, activation=activation, bias=bias)
+        blocks: Blocks = tuple(replace(likeness, hidden=width(site.places[placement].channels, r)) for site in group)
         if blocks not in seen:
             seen.add(blocks)
-            options[f"r{r} {blocks[0].traits}"] = blocks
+            options[f"r{r} {likeness.traits}"] = blocks
     if not options:
         raise SpaceError(
             f"{name} offers none of the placements {', '.join(axes.placement)}; "

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from senas.core.block import Placement
-from senas.core.config import spoken_block
+from senas.core.block import Placement, SEBlock
+from senas.core.config import BASELINES, spoken_block
 from senas.core.site import Site
 from senas.exported.package import Exported, normalisation
 
@@ -23,8 +23,6 @@ PLACES = {
     Placement.POST_BEFORE_RELU: "after the addition, before the ReLU",
     Placement.POST: "after the addition and the ReLU",
 }
-BASELINES = {"none": "no SE", "all16": "SE everywhere at r = 16, standard"}
-"""What a study measures to compare with, as its provenance calls it, and in words."""
 FOUND = {
     "trained_by": "trained by",
     "contender": "compared as",
@@ -131,16 +129,16 @@ def _site_by_site(exported: Exported, sites: Sequence[Site]) -> str:
             rows.append((f"`{site.name}`", "none", "", "", ""))
             continue
         block = exported.config[site.name]
-        place = site.place(block.placement)
-        used.add(block.placement)
+        place = site.seen(block)
+        used.add(site.placement(block))
         size = f"{place.channels} at {place.height} x {place.width}"
         rows.append(
             (
                 f"`{site.name}`",
                 _cell(spoken_block(block, site)),
-                str(block.hidden),
+                str(block.hidden) if isinstance(block, SEBlock) else "",
                 size,
-                f"{block.params(place.channels):,}",
+                f"{site.params(block):,}",
             )
         )
     table = _table(("site (module)", "SE block", "hidden width", "channels it weighs", "parameters"), rows)
@@ -171,6 +169,8 @@ def _comparison(exported: Exported) -> str:
     missing = []
     for key, words in BASELINES.items():
         if key not in baselines:
+            if key == "former":  # most backbones came with none
+                continue
             missing.append(f"Not measured in this study: {words}.")
             continue
         there = baselines[key]["scores"]

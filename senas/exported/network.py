@@ -9,6 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from senas.core.backbone import Backbone
+from senas.core.block import SEBlock
 from senas.core.config import SEConfig
 from senas.core.site import Site
 from senas.errors import ConfigError, ExportError, SpaceError, SurgeryError
@@ -16,7 +18,7 @@ from senas.exported import bounds
 from senas.exported.package import Exported, read
 from senas.model.backbones import build
 from senas.model.cost import params
-from senas.model.sites import trace
+from senas.model.sites import Traced, trace
 from senas.model.surgery import insert
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -30,11 +32,11 @@ def network(exported: Exported) -> nn.Module:
     """
     try:
         with torch.device("meta"):  # counted before it is given memory
-            backbone_params = params(build(**exported.backbone))
+            backbone_params = params(_build(exported))
         bounds.parameters(backbone_params)
         bounds.parameters(backbone_params + exported.config.params(_sites(exported)))
-        backbone = build(**exported.backbone)
-        return insert(backbone, exported.config, trace(backbone, exported.shape))
+        backbone = _build(exported)
+        return insert(backbone, exported.config, _trace(backbone, exported))
     except ConfigError as error:
         raise ExportError(str(error)) from error
     except (SpaceError, SurgeryError, RuntimeError) as error:
@@ -45,7 +47,18 @@ def network(exported: Exported) -> nn.Module:
 def _sites(exported: Exported) -> tuple[Site, ...]:
     """The sites of an export's backbone, found without giving it memory."""
     with torch.device("meta"):
-        return trace(build(**exported.backbone), exported.shape).sites
+        return _trace(_build(exported), exported).sites
+
+
+def _build(exported: Exported) -> nn.Module:
+    given = dict(exported.backbone)
+    classes, channels = given.pop("classes"), given.pop("channels")
+    return build(Backbone(**given), classes=classes, channels=channels)
+
+
+def _trace(backbone: nn.Module, exported: Exported) -> Traced:
+    how = {key: exported.backbone[key] for key in ("strip_se", "leaves", "modules") if key in exported.backbone}
+    return trace(backbone, exported.shape, **how)
 
 
 def load(folder: Path | str) -> nn.Module:
@@ -127,12 +140,12 @@ def insert_se(
 
 def _same_ratios(config: SEConfig, before: Sequence[Site], sites: Sequence[Site]) -> SEConfig:
     """The configuration with each hidden width grown as the channels that its block sees."""
-    channels = {site.name: site.place(block.placement).channels for site, block in config.on(before)}
+    channels = {site.name: site.seen(block).channels for site, block in config.on(before)}
     return SEConfig(
         {
-            site.name: replace(
-                block, hidden=max(1, block.hidden * site.place(block.placement).channels // channels[site.name])
-            )
+            site.name: replace(block, hidden=max(1, block.hidden * site.seen(block).channels // channels[site.name]))
+            if isinstance(block, SEBlock)
+            else block
             for site, block in config.on(sites)
         }
     )

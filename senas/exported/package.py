@@ -89,8 +89,9 @@ def _se_section(config: SEConfig, sites: Sequence[Site]) -> str:
             lines.append(f"  {key}: none")
             continue
         block = config[site.name]
-        place = site.place(block.placement)
-        fields = dump(plain[site.name], default_flow_style=True, width=1000).strip()
+        place = site.seen(block)
+        written = plain[site.name]
+        fields = written if isinstance(written, str) else dump(written, default_flow_style=True, width=1000).strip()
         lines.append(
             f"  {key}: {fields}  # {spoken_block(block, site)}, "
             f"{place.channels} channels at {place.height} x {place.width}"

@@ -7,6 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from senas.core.backbone import Backbone
 from senas.errors import ConfigError
 
 CIFAR_DEPTHS = (8, 14, 20, 32, 44, 56, 110)
@@ -14,12 +15,19 @@ TORCHVISION = ("resnet18", "resnet34", "resnet50")
 NAMES = (*(f"resnet{depth}" for depth in CIFAR_DEPTHS), *TORCHVISION)
 
 
-def build(name: str, *, classes: int, channels: int, width: int | None = None) -> nn.Module:
+def build(backbone: Backbone, *, classes: int, channels: int) -> nn.Module:
     """A backbone with fresh weights from torch's global generator.
 
-    name:      one of NAMES; `resnet` with 6n+2 layers is He et al.'s for CIFAR, 18, 34 and 50 are torchvision's.
     channels:  of the input images; see `input_channels` for what a backbone takes.
-    width:     channels of the first stage; only for the CIFAR ones, 16 unless told.
+    """
+    return named(backbone.name, classes=classes, channels=channels, width=backbone.width)
+
+
+def named(name: str, *, classes: int, channels: int, width: int | None = None) -> nn.Module:
+    """A backbone of senas's own list, one of NAMES, with fresh weights from torch's global generator.
+
+    name:   `resnet` with 6n+2 layers is He et al.'s for CIFAR, 18, 34 and 50 are torchvision's.
+    width:  channels of the first stage; only for the CIFAR ones, 16 unless told.
     """
     if name in TORCHVISION:
         if width is not None:
@@ -36,9 +44,9 @@ def build(name: str, *, classes: int, channels: int, width: int | None = None) -
     return CifarResNet(int(depth[1]), classes=classes, channels=channels, width=16 if width is None else width)
 
 
-def input_channels(name: str, channels: int) -> int:
+def input_channels(backbone: Backbone, channels: int) -> int:
     """How many channels the images must have for this backbone: torchvision's take 3, so grey ones are repeated."""
-    return 3 if name in TORCHVISION else channels
+    return 3 if backbone.library == "torchvision" or backbone.name in TORCHVISION else channels
 
 
 class CifarResNet(nn.Module):

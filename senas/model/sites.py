@@ -54,15 +54,25 @@ class Traced:
         return tuple(unit.site for unit in self.units)
 
 
-def trace(backbone: nn.Module, example: Sequence[int]) -> Traced:
+def trace(
+    backbone: nn.Module,
+    example: Sequence[int],
+    *,
+    strip_se: bool = False,
+    leaves: Sequence[str] = (),
+    modules: Sequence[str] = (),
+) -> Traced:
     """Trace a backbone and find its sites.
 
-    example: shape (C, H, W) of an input image; heights and widths of the sites are what they are there.
+    example:   shape (C, H, W) of an input image; heights and widths of the sites are what they are there.
+    strip_se:  take the backbone's own SE blocks out, and make each of their places a site.
+    leaves:    modules, by path or class, that are not traced into.
+    modules:   module paths whose outputs are the sites, in place of what tracing finds; nothing is traced then.
     The backbone is neither run nor changed. Raises SurgeryError where it cannot be traced, behaves by mode in a way
     that a graph cannot hold, or has hooks that a graph would not run.
     """
-    graph, modules = graph_of(backbone, example)
-    return Traced(graph, tuple(_Finder(graph, modules).units()))
+    graph, called = graph_of(backbone, example)
+    return Traced(graph, tuple(_Finder(graph, called).units()))
 
 
 class _Finder:

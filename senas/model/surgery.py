@@ -37,6 +37,7 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     added = [
         (_add(net, unit, _block(block, unit.site, backbone, seed)), unit.cuts[block.placement])
         for unit, block in wanted
+        if isinstance(block, SEBlock)
     ]
     read: dict[tuple[str, str], fx.Node] = {}  # (source, reader): what the reader reads in place of the source by now
     # Of two blocks behind one value, the one that more readers share comes first: `post` of a unit before `pre` of the

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from string import Template
 
-from senas.core.block import SEBlock
-from senas.core.config import SEConfig
+from senas.core.block import Block, SEBlock
+from senas.core.config import BASELINES, SEConfig
 from senas.core.site import Site
 from senas.core.trial import Trial
 from senas.report.page import PAGE
@@ -29,6 +29,7 @@ class FrontPage:
     picked, why:   the recommended trial, and how it was chosen.
     hypervolumes:  after each trial, by its number; in nats x parameters.
     seeds:         what stands behind each figure, in words.
+    baselines:     configurations that every study is measured against, by name.
     """
 
     title: str
@@ -41,10 +42,11 @@ class FrontPage:
     sites: Sequence[Site]
     hypervolumes: Mapping[int, float]
     seeds: str
+    baselines: Mapping[str, SEConfig]
 
     def html(self) -> str:
         """The whole page."""
-        baselines = _baselines(self.measured, self.sites)
+        baselines = _baselines(self.measured, self.baselines)
         scores = self.picked.scores
         return Template(PAGE).substitute(
             title=escape(self.title),
@@ -230,7 +232,7 @@ def _strip(config: SEConfig, sites: Sequence[Site], *, named: bool = False) -> s
         block = config.get(site.name)
         x, spoken_site = place * room + 1, f"{site.name}: {_spoken(block, site)}"
         bar = 3.0 if block is None else high * _fullness(block, site)
-        kind = "none" if block is None else f"p-{block.placement}"
+        kind = "none" if block is None else f"p-{site.placement(block)}"
         parts.append(
             f'<g data-tip="{escape(spoken_site)}"><rect class="slot" x="{x}" y="0" width="{room - 2}" height="{high}"/>'
             f'<rect class="{kind}" x="{x}" y="{high - bar:.1f}" width="{room - 2}" height="{bar:.1f}"/></g>'
@@ -249,25 +251,29 @@ def _strip(config: SEConfig, sites: Sequence[Site], *, named: bool = False) -> s
     )
 
 
-def _fullness(block: SEBlock, site: Site) -> float:
+def _fullness(block: Block, site: Site) -> float:
     """Height of a block's bar: 1 for r = 2, less by a fixed step for each halving of its width."""
-    share = block.hidden / site.place(block.placement).channels
+    seen = site.seen(block).channels
+    # Of a module that has no width that senas knows, the width that would cost as much.
+    share = (block.hidden if isinstance(block, SEBlock) else site.params(block) / (2 * seen)) / seen
     halvings = 0
     while share < 0.4 and halvings < 5:
         share, halvings = share * 2, halvings + 1
     return 1.0 - 0.15 * halvings
 
 
-def _spoken(block: SEBlock | None, site: Site) -> str:
+def _spoken(block: Block | None, site: Site) -> str:
     if block is None:
         return "no SE"
-    channels = site.place(block.placement).channels
-    return f"{block.traits}, {block.hidden} hidden of {channels} channels, {block.params(channels):,} parameters"
+    channels, added = site.seen(block).channels, f"{site.params(block):,} parameters"
+    if not isinstance(block, SEBlock):
+        return f"the backbone's own block on {channels} channels, {added}"
+    return f"{block.traits}, {block.hidden} hidden of {channels} channels, {added}"
 
 
-def _baselines(measured: Sequence[Trial], sites: Sequence[Site]) -> dict[int, str]:
+def _baselines(measured: Sequence[Trial], named: Mapping[str, SEConfig]) -> dict[int, str]:
     """The usual choices among the trials, by number."""
-    usual = {SEConfig(): "none", SEConfig.everywhere(sites, 16): "all16"}
+    usual = {config: name for name, config in named.items()}
     return {trial.number: usual[trial.config] for trial in reversed(measured) if trial.config in usual}
 
 
@@ -275,13 +281,10 @@ def _cards(page: FrontPage, baselines: Mapping[int, str]) -> str:
     """The recommended one beside the baselines, in figures."""
     found = {name: next(t for t in page.measured if t.number == n) for n, name in baselines.items()}
     shown = [("recommended", page.picked)]
-    shown += [(f"{words} ({name})", found[name]) for name, words in BASELINE_WORDS.items() if name in found]
+    shown += [(f"{words} ({name})", found[name]) for name, words in BASELINES.items() if name in found]
     return "".join(
         f'<div class="card"><div class="dim">{escape(name)}</div><div class="big">{t.scores["val_loss"]:.4f}</div>'
         f'<div class="dim">validation loss</div><div>{t.scores["se_params"]:,.0f} SE parameters</div>'
         f'<div class="dim">trial {t.number}</div></div>'
         for name, t in shown
     )
-
-
-BASELINE_WORDS = {"none": "no SE anywhere", "all16": "SE everywhere, r = 16"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from senas.core.imported import imported, spoken
 from senas.errors import DataError
 from senas.training.data import Counts, Images
-from senas.training.imported import imported, spoken
 from senas.training.seeded import Batches
 
 LIGHTNING = ("pytorch_lightning", "lightning")
@@ -49,6 +49,7 @@ class CustomData(Images):
     def __init__(self, module: Any, target: str) -> None:
         super().__init__()
         self.module, self.target, self._channels, self._tests = module, target, 0, -1
+        self._size: tuple[int, int] | None = None
         for part in ("train", "val"):
             if not _defines(module, f"{part}_dataloader"):
                 raise DataError(f"data.target: {target} has no {part}_dataloader; senas trains on one and validates")
@@ -70,7 +71,7 @@ class CustomData(Images):
     @property
     def shape(self) -> tuple[int, int, int]:
         channels, height, width = self._shape
-        return self._channels or channels, height, width
+        return self._channels or channels, *(self._size or (height, width))
 
     @property
     def counts(self) -> Counts:
@@ -104,6 +105,9 @@ class CustomData(Images):
     def _repeat(self, channels: int) -> None:
         self._channels = channels
 
+    def resize(self, size: tuple[int, int]) -> None:
+        self._size = size
+
     def _batches(self, part: str) -> Batches:
         self.module.trainer = self.trainer  # some loaders ask it for the epoch
         loader = _told(self.target, f".{part}_dataloader", getattr(self.module, f"{part}_dataloader"))
@@ -118,6 +122,7 @@ class CustomData(Images):
             loader,
             seed=self.seed if part == "train" else 0,
             channels=self._channels,
+            size=self._size,
             classes=len(getattr(self, "classes", ())) or None,
             shape=getattr(self, "_shape", None),
             source=f"data.target: {self.target}.{part}_dataloader",

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler, TensorDataset
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from senas.errors import DataError
 
@@ -100,6 +101,10 @@ class Images(pl.LightningDataModule):
         """As `repeat_channels`, for images that are grey."""
         raise NotImplementedError
 
+    def resize(self, size: tuple[int, int]) -> None:
+        """Have the loaders scale images to (height, width), batch by batch; see `scaled`."""
+        raise NotImplementedError
+
 
 class ImageData(Images):
     """Images in memory, normalised by the mean and standard deviation of the training part.
@@ -128,29 +133,37 @@ class ImageData(Images):
         self.mean = train.images.mean((0, 2, 3))
         self.std = train.images.std((0, 2, 3)).clamp_min(1e-6)
         self.train, self.val, self.test = (self._normalised(part) for part in (train, val, test))
+        self.size: tuple[int, int] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
         _, channels, height, width = self.train.images.shape
-        return channels, height, width
+        return channels, *(self.size or (height, width))
 
     @property
     def counts(self) -> Counts:
         return Counts(len(self.train), len(self.val), len(self.test))
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return _loader(self.train, ShuffledBatches(len(self.train), self.batch_size, self.seed))
+        return self._loader(self.train, ShuffledBatches(len(self.train), self.batch_size, self.seed))
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return _loader(self.val, OrderedBatches(len(self.val), VALIDATION_BATCH))
+        return self._loader(self.val, OrderedBatches(len(self.val), VALIDATION_BATCH))
 
     def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return _loader(self.test, OrderedBatches(len(self.test), VALIDATION_BATCH))
+        return self._loader(self.test, OrderedBatches(len(self.test), VALIDATION_BATCH))
 
     def _repeat(self, channels: int) -> None:
         self.train, self.val, self.test = (
             Part(part.images.repeat(1, channels, 1, 1), part.labels) for part in (self.train, self.val, self.test)
         )
+
+    def resize(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def _loader(self, part: Part, batches: Sampler[Tensor]) -> DataLoader[tuple[Tensor, ...]]:
+        # A whole batch is one index into the tensors: no collation of single images.
+        return DataLoader(_Scaled(part, self.size), sampler=batches, batch_size=None)
 
     def _normalised(self, part: Part) -> Part:
         return Part((part.images - self.mean[:, None, None]).div_(self.std[:, None, None]), part.labels)
@@ -196,6 +209,20 @@ class OrderedBatches(Sampler[Tensor]):
         yield from torch.split(torch.arange(self.images), self.batch_size)
 
 
-def _loader(part: Part, batches: Sampler[Tensor]) -> DataLoader[tuple[Tensor, ...]]:
-    # A whole batch is one index into the tensors: no collation of single images.
-    return DataLoader(TensorDataset(part.images, part.labels), sampler=batches, batch_size=None)
+class _Scaled(Dataset[tuple[Tensor, ...]]):
+    """A part, whose images are scaled as they are taken: all of them at once could be more than memory holds."""
+
+    def __init__(self, part: Part, size: tuple[int, int] | None) -> None:
+        self.part, self.size = part, size
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, indices: Tensor) -> tuple[Tensor, ...]:
+        images = self.part.images[indices]
+        return scaled(images, self.size) if self.size else images, self.part.labels[indices]
+
+
+def scaled(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (B, C, H, W) at another height and width: bilinear, with antialiasing where it makes them smaller."""
+    return F.interpolate(images, size, mode="bilinear", antialias=True)

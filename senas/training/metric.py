@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from senas.core.imported import imported, spoken
 from senas.core.objective import METRICS
 from senas.errors import ConfigError
-from senas.training.imported import imported, spoken
 
 TAKEN = {*METRICS, "train_loss", "val_accuracy", "test_loss", "test_accuracy", "test_error", "seconds", "se_share"}
 """Names of scores that senas gives itself."""

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from senas.core.imported import spoken
 from senas.errors import DataError
-from senas.training.imported import spoken
+from senas.training.data import scaled
 
 
 class Batches:
@@ -21,6 +22,7 @@ class Batches:
     between epochs are started anew.
 
     channels:  grey images are repeated to so many; 0 leaves them.
+    size:      (height, width) that images are scaled to; None leaves them.
     classes:   labels must be below; None does not ask.
     shape:     (C, H, W) that images must have; None does not ask.
     source:    of the loader, as errors name it.
@@ -32,11 +34,13 @@ class Batches:
         *,
         seed: int,
         channels: int,
+        size: tuple[int, int] | None = None,
         classes: int | None,
         shape: tuple[int, ...] | None,
         source: str,
     ) -> None:
         self.loader, self.seed, self.epoch, self.channels = loader, seed, 0, channels
+        self.size = size
         self.classes, self.shape, self.source = classes, shape, source
         if not len(self):
             raise DataError(f"{source} has no batches")
@@ -113,6 +117,7 @@ class Batches:
                 f"{self.source} gives labels from {int(labels.min())} to {int(labels.max())}, and there are "
                 f"{self.classes} classes, counted from 0; mend the labels, or the module's classes"
             )
+        images = scaled(images, self.size) if self.size else images
         return images.repeat(1, self.channels, 1, 1) if self.channels else images, labels
 
     def _refusal(self, seen: str) -> DataError:

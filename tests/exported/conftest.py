@@ -9,7 +9,7 @@ from senas.core.block import Activation, Gate, Placement, SEBlock, Squeeze
 from senas.core.config import SEConfig
 from senas.exported.folder import write
 from senas.exported.package import Exported
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.model.sites import trace
 from senas.model.surgery import insert
 
@@ -32,7 +32,7 @@ SCORES = {"val_loss": 0.123456789012345, "se_params": 100, "macs": 1e9}
 
 @pytest.fixture(scope="module")
 def traced():
-    return trace(build(**BACKBONE), SHAPE)
+    return trace(named(**BACKBONE), SHAPE)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def exported():
 def net(traced):
     """A network that has seen a few batches, so that its running statistics are its own."""
     torch.manual_seed(0)
-    net = insert(build(**BACKBONE), CONFIG, traced, seed=1)
+    net = insert(named(**BACKBONE), CONFIG, traced, seed=1)
     for _ in range(3):
         net(torch.randn(16, *SHAPE) * 2 + 1)
     return net.eval()

@@ -19,7 +19,7 @@ from senas.exported.folder import write
 from senas.exported.network import load
 from senas.exported.onnx import BATCHES, OPSET, check_installed, onnx_difference, write_onnx
 from senas.exported.package import read, se_yaml
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.model.surgery import insert
 
 onnx = pytest.importorskip("onnx")
@@ -114,7 +114,7 @@ KINDS = [
 def test_every_kind_of_block_is_exported(tmp_path, exported, traced, validation, kind):
     config = SEConfig({site.name: SEBlock(hidden=3, **kind) for site in traced.sites})
     torch.manual_seed(0)
-    net = insert(build(**exported.backbone), config, traced, seed=1)
+    net = insert(named(**exported.backbone), config, traced, seed=1)
     for name, parameter in net.named_parameters():
         if ".se." in name:
             nn.init.normal_(parameter, std=2.0)  # gates far from their start, so that a wrong one would be seen
@@ -122,7 +122,7 @@ def test_every_kind_of_block_is_exported(tmp_path, exported, traced, validation,
     write_onnx(tmp_path, net.eval(), replace(exported, config=config), "")
     assert onnx_difference(tmp_path, net, validation[0][:12]) < 1e-4
     with torch.no_grad():
-        plain = insert(build(**exported.backbone), SEConfig(), traced).eval()
+        plain = insert(named(**exported.backbone), SEConfig(), traced).eval()
         plain.load_state_dict({k: v for k, v in net.state_dict().items() if ".se." not in k})
         assert float((plain(validation[0][:12]) - net(validation[0][:12])).abs().max()) > 1e-2
 
@@ -208,7 +208,7 @@ def test_without_pytorch_the_model_gives_the_logits_of_senas_load(tmp_path):
     pixels = (load_digits().images[:100, None] / 16).astype(np.float32)
     backbone = {"name": "resnet8", "classes": 10, "channels": 1, "width": 8}
     torch.manual_seed(0)
-    fresh = build(**backbone)
+    fresh = named(**backbone)
     traced = trace(fresh, (1, 8, 8))
     sites: tuple[Site, ...] = traced.sites
     net = insert(fresh, SEConfig.everywhere(sites, 4), traced)

@@ -6,13 +6,13 @@ import pytest
 
 from senas.errors import ConfigError, SpaceError
 from senas.exported.network import insert_se
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.model.se import SqueezeExcitation
 
 
 @pytest.fixture
 def twice_as_wide():
-    return build("resnet8", classes=3, channels=1, width=8)
+    return named("resnet8", classes=3, channels=1, width=8)
 
 
 def blocks(net):
@@ -29,12 +29,12 @@ def test_a_ratio_is_carried_over_to_a_wider_network(folder, exported, twice_as_w
 
 
 def test_a_ratio_on_a_narrower_network_leaves_at_least_one_unit(folder):
-    narrow = build("resnet8", classes=3, channels=1, width=1)
+    narrow = named("resnet8", classes=3, channels=1, width=1)
     assert [block.hidden for block in blocks(insert_se(narrow, folder, (1, 8, 8), keep="ratio")).values()] == [1, 1]
 
 
 def test_a_ratio_of_a_network_of_the_same_width_changes_nothing(folder, exported):
-    same = build(**{**exported.backbone, "classes": 9})
+    same = named(**{**exported.backbone, "classes": 9})
     assert blocks(insert_se(same, folder, (1, 8, 8), keep="ratio")) == dict(exported.config)
 
 

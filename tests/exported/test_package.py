@@ -16,7 +16,7 @@ from senas.errors import ExportError, SenasError, SpaceError
 from senas.exported.folder import write
 from senas.exported.network import insert_se, load, network
 from senas.exported.package import read, se_yaml
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import trace
 from senas.model.surgery import insert
@@ -84,7 +84,7 @@ def test_weights_in_channels_last_are_written_too(tmp_path, exported, traced, ne
 def test_an_export_without_se_can_be_read_and_loaded(tmp_path, exported, traced, validation):
     from dataclasses import replace
 
-    plain = build(**BACKBONE).eval()
+    plain = named(**BACKBONE).eval()
     parity = write(tmp_path / "none", replace(exported, config=SEConfig()), traced.sites, plain, [validation])
     assert parity.difference == 0
     assert read(tmp_path / "none").config == SEConfig()
@@ -94,7 +94,7 @@ def test_exporting_again_into_the_same_folder_replaces_all_files(folder, exporte
     from dataclasses import replace
 
     other = SEConfig({"layer2.0": SEBlock(hidden=1)})
-    fresh = insert(build(**BACKBONE), other, traced).eval()
+    fresh = insert(named(**BACKBONE), other, traced).eval()
     write(folder, replace(exported, config=other), traced.sites, fresh, [validation])
     assert read(folder).config == other
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "se.yaml", "weights.safetensors"]
@@ -302,7 +302,7 @@ def for_resnet18(tmp_path, exported):
     from dataclasses import replace
 
     backbone = {"name": "resnet18", "classes": 10, "channels": 3}
-    sites = trace(build(**backbone), (3, 32, 32)).sites
+    sites = trace(named(**backbone), (3, 32, 32)).sites
     config = SEConfig({"layer1.0": SEBlock(hidden=4), "layer4.1": SEBlock(hidden=32, placement=Placement.PRE)})
     file = tmp_path / "se.yaml"
     other = replace(

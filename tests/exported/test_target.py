@@ -9,7 +9,7 @@ from senas.core.config import SEConfig
 from senas.errors import ExportError
 from senas.exported.folder import write
 from senas.exported.target import replaced
-from senas.model.backbones import build
+from senas.model.backbones import named
 
 SAME = {"study": "pilot", "trial": 9, "setting": "abc"}
 
@@ -36,7 +36,7 @@ def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path, exported,
 
 def test_an_export_that_fails_leaves_the_one_that_was_there(folder, exported, traced, validation):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    wrong = build("resnet14", classes=5, channels=1, width=4)
+    wrong = named("resnet14", classes=5, channels=1, width=4)
     with pytest.raises(ExportError, match=r"\A.*holds the weights of another network.*\Z"):
         write(folder, replace(exported, config=SEConfig()), traced.sites, wrong, [validation])
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -64,9 +64,9 @@ def without_memory(monkeypatch):
     """A network is built on the meta device only, and nothing is put into one."""
     from senas.exported import network as module
 
-    def build(**arguments):
+    def build(backbone, **arguments):
         with torch.device("meta"):
-            return real(**arguments)
+            return real(backbone, **arguments)
 
     real = module.build
     monkeypatch.setattr(module, "build", build)
@@ -90,10 +90,10 @@ def test_blocks_of_billions_of_parameters_are_refused_before_they_are_built(dama
 
 
 def test_blocks_of_billions_of_parameters_do_not_go_into_a_network_of_ones_own(damaged, monkeypatch):
-    from senas.model.backbones import build
+    from senas.model.backbones import named
 
     with torch.device("meta"):
-        mine = build("resnet8", classes=2, channels=1, width=4096)
+        mine = named("resnet8", classes=2, channels=1, width=4096)
     without_memory(monkeypatch)
     with pytest.raises(ExportError, match=r"\Athe network would have [\d,]+ parameters"):
         insert_se(mine, damaged(se={"layer1.0": {"hidden": 65_536}, "layer2.0": {"hidden": 65_536}}), (1, 8, 8))

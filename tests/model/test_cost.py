@@ -7,7 +7,7 @@ from torchvision import models
 
 from senas.core.block import Placement, SEBlock, width
 from senas.core.config import SEConfig
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.model.cost import macs, params
 from senas.model.sites import trace
 from senas.model.surgery import insert
@@ -108,7 +108,7 @@ def test_the_network_computes_what_timms_seresnet50_does():
                 tensor.uniform_(0.5, 1.5)
             for tensor in (module.bias.data, module.running_mean):
                 tensor.normal_(0, 0.2)
-    backbone = build("resnet50", classes=10, channels=3)
+    backbone = named("resnet50", classes=10, channels=3)
     traced = trace(backbone, (3, 64, 64))
     ours = insert(backbone.double(), SEConfig.everywhere(traced.sites, 16), traced).eval()
     given = {

@@ -6,7 +6,7 @@ from torch import nn
 from senas.core.block import Placement
 from senas.core.site import Place, stages
 from senas.errors import ConfigError
-from senas.model.backbones import CIFAR_DEPTHS, NAMES, CifarResNet, build, input_channels
+from senas.model.backbones import CIFAR_DEPTHS, NAMES, CifarResNet, input_channels, named
 from senas.model.cost import params
 from senas.model.sites import trace
 
@@ -14,7 +14,7 @@ P = Placement
 
 
 def sites(name, side):
-    return trace(build(name, classes=10, channels=3), (3, side, side)).sites
+    return trace(named(name, classes=10, channels=3), (3, side, side)).sites
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_torchvisions_networks_have_a_site_a_unit_in_the_order_of_the_network(na
 @pytest.mark.parametrize("depth", CIFAR_DEPTHS)
 def test_a_cifar_network_of_6n_plus_2_layers_has_3n_sites(depth):
     n = (depth - 2) // 6
-    found = trace(build(f"resnet{depth}", classes=10, channels=3, width=2), (3, 8, 8)).sites
+    found = trace(named(f"resnet{depth}", classes=10, channels=3, width=2), (3, 8, 8)).sites
     assert [site.name for site in found] == [f"layer{stage}.{unit}" for stage in (1, 2, 3) for unit in range(n)]
 
 
@@ -75,7 +75,7 @@ def test_inside_a_bottleneck_there_are_a_quarter_of_the_channels_behind_the_stri
 
 
 def test_heights_and_widths_are_told_apart():
-    found = trace(build("resnet8", classes=10, channels=3), (3, 12, 20)).sites
+    found = trace(named("resnet8", classes=10, channels=3), (3, 12, 20)).sites
     assert [site.output for site in found] == [Place(16, 12, 20), Place(32, 6, 10), Place(64, 3, 5)]
 
 
@@ -101,34 +101,34 @@ def test_two_units_of_one_module_path_are_numbered(kinds):
 # He et al., arXiv:1512.03385, table 6, in millions.
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
 def test_cifar_networks_have_the_parameters_of_he_et_al(depth, millions):
-    counted = params(build(f"resnet{depth}", classes=10, channels=3)) / 1e6
+    counted = params(named(f"resnet{depth}", classes=10, channels=3)) / 1e6
     assert round(counted, 2 if millions < 1 else 1) == millions
 
 
 def test_resnet20_has_269722_parameters():
-    assert params(build("resnet20", classes=10, channels=3)) == 269_722
+    assert params(named("resnet20", classes=10, channels=3)) == 269_722
 
 
 def test_shortcuts_of_cifar_networks_have_no_parameters():
-    weights = dict(build("resnet20", classes=10, channels=3).named_parameters())
+    weights = dict(named("resnet20", classes=10, channels=3).named_parameters())
     assert all(name.split(".")[-2].startswith(("conv", "bn", "fc")) for name in weights)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_builds_with_the_classes_asked_for(name):
     width = {} if name in ("resnet18", "resnet34", "resnet50") else {"width": 2}
-    assert build(name, classes=7, channels=3, **width).fc.out_features == 7
+    assert named(name, classes=7, channels=3, **width).fc.out_features == 7
 
 
 @pytest.mark.parametrize("name", ["resnet19", "vgg16", "", "resnet", "resnet2", "xresnet8"])
 def test_an_unknown_name_is_answered_with_those_there_are(name):
     with pytest.raises(ConfigError, match=r"(backbone\.name.*resnet8, resnet14.*resnet50|6n\+2)"):
-        build(name, classes=10, channels=3)
+        named(name, classes=10, channels=3)
 
 
 def test_a_width_for_torchvisions_networks_is_refused():
     with pytest.raises(ConfigError, match=r"\Abackbone\.width .*16 for resnet18.*\Z"):
-        build("resnet18", classes=10, channels=3, width=16)
+        named("resnet18", classes=10, channels=3, width=16)
 
 
 @pytest.mark.parametrize("width", [0, -1])

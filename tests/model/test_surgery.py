@@ -12,7 +12,7 @@ from senas.core.block import Gate, Placement, SEBlock
 from senas.core.config import SEConfig
 from senas.errors import SpaceError, SurgeryError
 from senas.exported.network import insert_se
-from senas.model.backbones import CIFAR_DEPTHS, CifarResNet, build
+from senas.model.backbones import CIFAR_DEPTHS, CifarResNet, named
 from senas.model.cost import params
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import trace
@@ -174,7 +174,7 @@ def test_a_pickle_of_a_pickle_is_still_whole(net, everywhere, example):
 
 
 def test_the_deepest_backbone_can_be_pickled(example):
-    deepest = build(f"resnet{CIFAR_DEPTHS[-1]}", classes=5, channels=3, width=4)
+    deepest = named(f"resnet{CIFAR_DEPTHS[-1]}", classes=5, channels=3, width=4)
     operated = insert_se(deepest, SEConfig({"layer1.0": SEBlock(hidden=2)}), example).eval()
     assert torch.equal(pickle.loads(pickle.dumps(operated))(images()), operated(images()))
 

@@ -98,9 +98,9 @@ def test_names_of_models_are_plain_and_different_studies_have_different_ones():
 def test_what_is_registered_loads_in_a_process_of_its_own_for_any_batch(opened, uri, recommended, tmp_path):
     import torch
 
-    from senas.model.backbones import build
+    from senas.model.backbones import named
 
-    net = build("resnet8", classes=10, channels=1).eval()
+    net = named("resnet8", classes=10, channels=1).eval()
     opened().register(recommended(network=lambda: net))
     images = np.random.default_rng(0).random((7, 1, 8, 8), "float32")
     np.save(file := tmp_path / "images.npy", images)

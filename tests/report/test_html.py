@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from senas.core.config import SEConfig
+from senas.core.config import SEConfig, baselines
 from senas.report.html import FrontPage, alike, ticks
 
 
@@ -24,6 +24,7 @@ def page(sites, front, make):
             "sites": sites,
             "hypervolumes": {2: 100.0, 4: 150.0, 7: 150.0, 11: 180.0},
             "seeds": "Each figure is one training with seed 3.",
+            "baselines": baselines(sites),
         }
         return FrontPage(**{**facts, **changes}).html()
 

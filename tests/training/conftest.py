@@ -7,7 +7,7 @@ from hypothesis import settings
 from senas.core.block import SEBlock
 from senas.core.config import SEConfig
 from senas.core.recipe import Device, Recipe
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.model.sites import trace
 from senas.training.data import ImageData
 from senas.training.datasets import digits
@@ -32,7 +32,7 @@ def few():
 
 
 def tiny():
-    return build("resnet8", classes=10, channels=1, width=4)
+    return named("resnet8", classes=10, channels=1, width=4)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from torch import nn
 
 from senas.core.config import SEConfig
 from senas.core.trial import Job, Status
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.training.standalone import Standalone
 
 
@@ -16,7 +16,7 @@ class Dropping(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.body = build("resnet8", classes=10, channels=1, width=4)
+        self.body = named("resnet8", classes=10, channels=1, width=4)
 
     def forward(self, images):
         return self.body(nn.functional.dropout(images, 0.3, self.training))

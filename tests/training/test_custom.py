@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from senas.core.config import SEConfig
 from senas.core.trial import Job
 from senas.errors import ConfigError, DataError
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.model.sites import trace
 from senas.training.custom import CustomData, custom
 from senas.training.standalone import Device, Standalone
@@ -217,7 +217,7 @@ def test_augmentation_that_cannot_be_seeded_is_said():
 
 def test_two_trainings_with_one_seed_agree_bit_for_bit(recipe):
     known = own()
-    network = lambda: build("resnet8", classes=3, channels=1, width=4)  # noqa: E731
+    network = lambda: named("resnet8", classes=3, channels=1, width=4)  # noqa: E731
     trainer = Standalone(network, trace(network(), (1, 8, 8)), known, recipe(), Device(accelerator="cpu", threads=1))
     job = Job(SEConfig(), seed=4, epochs=2)
     one, other, another = trainer.evaluate([job, job, Job(SEConfig(), seed=5, epochs=2)], lambda *said: False)

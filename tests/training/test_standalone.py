@@ -15,7 +15,7 @@ from senas.core.config import SEConfig
 from senas.core.recipe import Device
 from senas.core.trial import Failure, Job, Status
 from senas.errors import ConfigError
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.model.cost import macs, params
 from senas.training.standalone import threads_for
 
@@ -90,7 +90,7 @@ def test_one_seed_gives_one_result_bit_for_bit(evaluator, go_on, se):
 
 def test_dropout_follows_the_seed_too(evaluator, go_on):
     def dropping():
-        net = build("resnet8", classes=10, channels=1, width=4)
+        net = named("resnet8", classes=10, channels=1, width=4)
         net.fc = nn.Sequential(nn.Dropout(0.5), net.fc)
         return net
 

@@ -6,7 +6,7 @@ import pytest
 import pytorch_lightning as pl
 
 from senas.errors import ConfigError
-from senas.model.backbones import build
+from senas.model.backbones import named
 from senas.training.task import Classification
 
 
@@ -55,7 +55,7 @@ def rates(few, recipe, epochs=3):
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    trainer.fit(Classification(build("resnet8", classes=10, channels=1, width=2), recipe), datamodule=few)
+    trainer.fit(Classification(named("resnet8", classes=10, channels=1, width=2), recipe), datamodule=few)
     assert len(heard.used) == 5 * epochs
     return heard
 
@@ -96,14 +96,14 @@ def test_a_single_step_has_a_schedule_too(few, recipe):
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(Classification(build("resnet8", classes=10, channels=1, width=2), recipe(schedule=schedule)), few)
+        trainer.fit(Classification(named("resnet8", classes=10, channels=1, width=2), recipe(schedule=schedule)), few)
         assert trainer.global_step == 1
 
 
 @pytest.mark.parametrize(("optimizer", "kind"), [("adamw", "AdamW"), ("sgd", "SGD")])
 def test_the_optimizer_is_the_one_named_with_its_decay(few, recipe, optimizer, kind):
     task = Classification(
-        build("resnet8", classes=10, channels=1, width=2), recipe(optimizer=optimizer, schedule="constant")
+        named("resnet8", classes=10, channels=1, width=2), recipe(optimizer=optimizer, schedule="constant")
     )
     task.trainer = type("Planned", (), {"estimated_stepping_batches": 10})()
     made = task.configure_optimizers()
