@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from omegaconf import MISSING
 
+from senas.app.checks import backbone as backbone_of
 from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import BackboneConfig, TrainConfig
 from senas.app.show import SPLIT
@@ -78,7 +79,7 @@ class Training:
             **asdict(self.config),
             "name": self.folder.name,
             "data": dict(self.source),
-            "backbone": asdict(self.backbone),
+            "backbone": backbone_of(self.backbone).plain(),
             "contenders": {name: se.plain() for name, se in self.contenders.items()},
         }
 

@@ -19,9 +19,12 @@ GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir() and 
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir() / group).glob("*.yaml"))]
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 SMALL = {
-    "cued_digits": ["data.train=64", "data.val=64", "data.test=64"],
-    "image_folder": ["data.root=photos"],
-    "custom": ["data.target=mypkg.data:MyData"],
+    ("backbone", "torchvision"): ["backbone.name=resnet18"],
+    ("backbone", "timm"): ["backbone.name=resnet18"],
+    ("backbone", "custom"): ["backbone.target=torchvision.models:resnet18"],
+    ("data", "cued_digits"): ["data.train=64", "data.val=64", "data.test=64"],
+    ("data", "image_folder"): ["data.root=photos"],
+    ("data", "custom"): ["data.target=mypkg.data:MyData"],
 }
 MANDATORY = {"front": ["study.name=x"], "export": ["study.name=x"], "train": ["se=none"]}
 NEEDS_FILES = {("data", name) for name in ("fashion_mnist", "image_folder", "custom", "cifar10", "cifar100")}
@@ -58,7 +61,7 @@ def test_every_command_has_a_schema_and_a_config_file():
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS)
 def test_every_option_of_every_group_composes(group, name):
-    config = composed("search", f"{group}={name}", *SMALL.get(name, []))
+    config = composed("search", f"{group}={name}", *SMALL.get((group, name), []))
     plain = dataclasses.asdict(config)[group]
     assert plain
     assert set(yaml.safe_load((conf_dir() / group / f"{name}.yaml").read_text())) - {"defaults"} <= set(plain)
@@ -70,7 +73,7 @@ def test_every_option_of_every_group_composes(group, name):
 def test_every_option_can_be_set_up(group, name):
     if (group, name) in {("backbone", "resnet110"), ("backbone", "resnet50")}:
         pytest.skip("takes seconds; it differs from a shallower one in a number")
-    config = composed("search", f"{group}={name}", *SMALL.get(name, []))
+    config = composed("search", f"{group}={name}", *SMALL.get((group, name), []))
     setup = set_up(config)
     assert setup.space.size > 1
     assert len(setup.sites) >= 3

@@ -79,7 +79,7 @@ def test_what_was_measured_beside_it_is_in_the_export(senas, copied, folder):
     assert about.provenance["space"]["configurations"] == 343
     card = (folder / "out" / "README.md").read_text()
     assert "| no SE | 0 |" in card
-    assert "| SE everywhere at r = 16, standard | 1 |" in card
+    assert "| SE everywhere at r = 16 | 1 |" in card
 
 
 def test_onnx_lies_beside_the_weights(senas, copied, folder):

@@ -214,7 +214,7 @@ def test_a_shorter_list_takes_no_weights_from_a_longer_one(trained, folder):
         ((), "se must be given: se=..."),
         (("se=none",), "backbone must be given where no exported configuration names one"),
         (("se=none", "backbone=resnet8"), "data must be given where no exported configuration names them"),
-        (("se=nothing", *DATA), 'se: there is no "nothing"; it takes none, all16, and what was exported'),
+        (("se=nothing", *DATA), 'se: there is no "nothing"; it takes former, none, all16, and what was exported'),
         (("se=none", "against=[best]", *DATA), 'against: there is no "best"'),
         (("se=[]", *DATA), "se must be an exported folder, none, all16, or a list of these"),
         (("se=3", *DATA), "se must be an exported folder"),

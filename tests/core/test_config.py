@@ -202,10 +202,17 @@ def test_se_everywhere_is_a_standard_block_of_that_ratio_at_every_site(resnet50)
     assert {block.traits for block in config.values()} == {"standard"}
 
 
-def test_se_everywhere_leaves_out_sites_without_the_standard_placement():
+def test_se_everywhere_is_standard_else_inner_else_post():
     place = Place(16, 8, 8)
-    sites = [Site("a", {Placement.POST: place}, place), Site("b", {Placement.STANDARD: place}, place)]
-    assert SEConfig.everywhere(sites, 4) == SEConfig({"b": SEBlock(hidden=4)})
+    offered = {
+        "a": [Placement.POST],
+        "b": [Placement.PRE, Placement.INNER, Placement.STANDARD, Placement.POST],
+        "c": [Placement.PRE, Placement.INNER, Placement.POST],
+        "d": [Placement.PRE],
+    }
+    sites = [Site(name, dict.fromkeys(places, place), place) for name, places in offered.items()]
+    expected = {"a": Placement.POST, "b": Placement.STANDARD, "c": Placement.INNER}
+    assert SEConfig.everywhere(sites, 4) == SEConfig({n: SEBlock(hidden=4, placement=p) for n, p in expected.items()})
 
 
 def test_words_say_all_where_every_site_has_the_same_block(resnet50):

@@ -85,7 +85,7 @@ def test_each_baseline_has_its_scores_and_the_difference(found, write_card):
     assert "| 1 | 0.3800 (this one: +0.0200) |" in line(text, "| SE everywhere at r = 16")
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", ["none", "all16"])
 def test_a_baseline_that_was_not_measured_is_said_to_be_missing(found, write_card, name):
     others = {key: value for key, value in FOUND["baselines"].items() if key != name}
     text = write_card(replace(found, provenance={**FOUND, "baselines": others}))

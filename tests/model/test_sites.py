@@ -3,6 +3,7 @@
 import pytest
 from torch import nn
 
+from senas.core.backbone import Backbone
 from senas.core.block import Placement
 from senas.core.site import Place, stages
 from senas.errors import ConfigError
@@ -138,4 +139,4 @@ def test_a_width_below_1_is_refused(width):
 
 
 def test_torchvisions_networks_take_3_channels_and_the_others_what_there_is():
-    assert [input_channels(name, 1) for name in ("resnet50", "resnet8")] == [3, 1]
+    assert [input_channels(Backbone(name=name), 1) for name in ("resnet50", "resnet8")] == [3, 1]

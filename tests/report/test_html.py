@@ -43,8 +43,8 @@ def test_every_trial_is_a_point_and_those_of_the_front_are_marked(page):
 def test_the_baselines_are_named_in_the_picture_and_compared(page):
     text = page()
     assert re.findall(r'class="label"[^>]*>(\w+)<', text) == ["none", "all16"]
-    assert "no SE anywhere (none)" in text
-    assert "SE everywhere, r = 16 (all16)" in text
+    assert "no SE (none)" in text
+    assert "SE everywhere at r = 16 (all16)" in text
 
 
 def test_the_pick_is_ringed_and_described_with_its_reason(page, front, sites):
