@@ -82,7 +82,12 @@ def axes(space: SpaceConfig) -> Axes:
 
 def _gates(space: SpaceConfig) -> tuple[Gate, ...]:
     gates = tuple(member(Gate, word, "space.gate") for word in space.gate)
-    return gates if member(Init, space.init, "space.init") is Init.DEFAULT else (Gate.TWICE_SIGMOID,)
+    return gates if init(space.init, "space.init") is Init.DEFAULT else (Gate.TWICE_SIGMOID,)
+
+
+def init(word: str, key: str = "init") -> Init:
+    """How blocks begin. Raises SpaceError, naming the key, for another word."""
+    return member(Init, word, key)
 
 
 def backbone(config: BackboneConfig) -> Backbone:
@@ -133,6 +138,7 @@ def _study(study: StudyConfig) -> None:
 
 
 def _seeds(config: TrainConfig) -> None:
+    init(config.init)
     if config.seeds < 1:
         raise ConfigError(f"seeds must be at least 1, got {config.seeds}")
     if not 0 <= config.first_seed < 2**62:

@@ -9,11 +9,13 @@ import yaml
 from omegaconf import MISSING
 
 from senas.app.checks import backbone as backbone_of
+from senas.app.checks import init
 from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import BackboneConfig, TrainConfig
 from senas.app.show import SPLIT
 from senas.app.wiring import bench, contents_of, digest, setting_of
 from senas.core.address import hidden
+from senas.core.block import Gate, Init
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.config import BASELINES, SEConfig, baselines, usual_gate
 from senas.core.site import Site
@@ -103,7 +105,7 @@ def training_of(config: TrainConfig) -> Training:
     data = _data(config, packages)
     images, traced, evaluator = bench(backbone, data, config.trainer)
     images.test_dataloader()  # raises where there are no test images
-    contenders, notes = _contenders(wanted, packages, traced.sites)
+    contenders, notes = _contenders(wanted, packages, traced.sites, _usual_gate(config, packages))
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     for name, package in packages.items():
         if package.provenance.get("seed") in seeds:
@@ -210,10 +212,10 @@ def _unseen(config: TrainConfig, data: Mapping[str, Any], packages: Mapping[str,
 
 
 def _contenders(
-    wanted: Sequence[str], packages: Mapping[str, Exported], sites: tuple[Site, ...]
+    wanted: Sequence[str], packages: Mapping[str, Exported], sites: tuple[Site, ...], gate: Gate
 ) -> tuple[dict[str, SEConfig], list[str]]:
     """SE configurations by the name they are shown under, baselines first; equal ones once, and what is to be said."""
-    known = baselines(sites, usual_gate([gate for package in packages.values() for gate in package.config.gates]))
+    known = baselines(sites, gate)
     contenders: dict[str, SEConfig] = {}
     notes = []
     ranks = {name: rank for rank, name in enumerate(BASELINES)}
@@ -230,6 +232,13 @@ def _contenders(
         else:
             contenders[label] = config
     return contenders, notes
+
+
+def _usual_gate(config: TrainConfig, packages: Mapping[str, Exported]) -> Gate:
+    """The gate of all16: that of the configurations it is compared with, unless it is to begin as the identity."""
+    if init(config.init) is Init.IDENTITY:
+        return Gate.TWICE_SIGMOID
+    return usual_gate([gate for package in packages.values() for gate in package.config.gates])
 
 
 def _label(name: str, taken: Mapping[str, SEConfig]) -> str:

@@ -156,6 +156,7 @@ class TrainConfig:
     root: str = MISSING
     se: Any = MISSING
     against: list[str] = MISSING
+    init: str = "default"
     seeds: int = MISSING
     first_seed: int = MISSING
     name: str | None = None
