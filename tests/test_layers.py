@@ -32,6 +32,7 @@ HOMES = {
     "optuna": {"study"},
     "torch": TORCH,
     "torchvision": TORCH,
+    "timm": {"model"},
     "pytorch_lightning": {"training"},
     "lightning": {"training"},
     "mlflow": {"record"},

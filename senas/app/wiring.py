@@ -146,8 +146,8 @@ def backbone_on_data(
     wanted, images = backbone_of(backbone), _data(data, batch_size)
     if wanted.size:
         images.resize(wanted.size)
-    images.repeat_channels(input_channels(wanted, images.shape[0]))
-    construct = partial(build, wanted, classes=len(images.classes), channels=images.shape[0])
+    images.repeat_channels(input_channels(wanted, images.shape[0], classes=len(images.classes)))
+    construct = partial(build, wanted, classes=len(images.classes), channels=images.shape[0], size=images.shape[1:])
     traced = trace(construct(), images.shape, strip_se=wanted.strip_se, leaves=wanted.leaves, modules=wanted.modules)
     return images, construct, traced
 

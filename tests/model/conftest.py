@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from senas.core.block import Placement, SEBlock
 from senas.core.config import SEConfig
-from senas.model.backbones import CifarResNet
+from senas.model.cifar import CifarResNet
 from senas.model.sites import trace
 
 # The same examples on every machine; no deadline, because a busy machine is not a bug.

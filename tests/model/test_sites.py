@@ -7,7 +7,8 @@ from senas.core.backbone import Backbone
 from senas.core.block import Placement
 from senas.core.site import Place, stages
 from senas.errors import ConfigError
-from senas.model.backbones import CIFAR_DEPTHS, NAMES, CifarResNet, input_channels, named
+from senas.model.backbones import NAMES, input_channels, named
+from senas.model.cifar import CIFAR_DEPTHS, CifarResNet
 from senas.model.cost import params
 from senas.model.sites import trace
 

@@ -12,7 +12,8 @@ from senas.core.block import Gate, Placement, SEBlock
 from senas.core.config import SEConfig
 from senas.errors import SpaceError, SurgeryError
 from senas.exported.network import insert_se
-from senas.model.backbones import CIFAR_DEPTHS, CifarResNet, named
+from senas.model.backbones import named
+from senas.model.cifar import CIFAR_DEPTHS, CifarResNet
 from senas.model.cost import params
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import trace
