@@ -13,6 +13,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional as F
 
 from senas.errors import SurgeryError
+from senas.model.former import is_built_in
 from senas.model.se import SqueezeExcitation
 
 IN_PLACE_OPERATORS = {  # `x += y`, and what it computes
@@ -100,8 +101,10 @@ class _Tracer(fx.Tracer):
         return _Proxy(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        # Stochastic depth behaves by mode: as a module it stays as it is.
-        return type(m).__name__ in SCALE_AT_RANDOM or super().is_leaf_module(m, module_qualified_name)
+        # Stochastic depth behaves by mode: as a module it stays as it is. A built-in SE block is one thing, to be taken
+        # out or left alone, and so is a convolution of whatever class.
+        kept = type(m).__name__ in SCALE_AT_RANDOM or is_built_in(m) or isinstance(m, nn.Conv2d)
+        return kept or super().is_leaf_module(m, module_qualified_name)
 
 
 def _graph(module: nn.Module) -> fx.Graph:

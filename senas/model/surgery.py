@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from senas.core.block import SEBlock
+from senas.core.block import Block, SEBlock
 from senas.core.config import SEConfig
 from senas.core.site import Site
+from senas.model.cut import Taken, Unit
 from senas.model.se import SqueezeExcitation
-from senas.model.sites import Traced, Unit
+from senas.model.sites import Traced
 
 
 def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0) -> nn.Module:
@@ -26,19 +27,18 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     traced:  from `trace` on this backbone, or on another of the same structure.
     seed:    of the blocks' initial weights. Each site draws from a stream of its own, so that a block starts equal
              whatever other sites have.
-    Without blocks, the copy computes bit for bit what the backbone does. Raises SpaceError for a site, or a placement
-    at a site, that the backbone does not have.
+    A block that equals the one that was taken out at its site begins with the weights of that one; a block that is kept
+    as it is stays the module that it was. Without blocks, the copy computes bit for bit what the backbone does, without
+    those that were taken out. Raises SpaceError for a site, or a placement at a site, that the backbone does not have.
     """
-    wanted = [(unit, block) for unit in traced.units for site, block in config.on(traced.sites) if site is unit.site]
+    blocks = {site.name: block for site, block in config.on(traced.sites)}
+    wanted = [(unit, blocks[unit.site.name]) for unit in traced.units if unit.site.name in blocks]
     net = copy.deepcopy(backbone)
-    if not wanted:
+    if not wanted and not traced.stripped:
         return net
     graph, nodes = _copy(traced.graph)
-    added = [
-        (_add(net, unit, _block(block, unit.site, backbone, seed)), unit.cuts[block.placement])
-        for unit, block in wanted
-        if isinstance(block, SEBlock)
-    ]
+    added = [(_put(net, unit, block, backbone, seed), unit.cuts[unit.site.placement(block)]) for unit, block in wanted]
+    _drop(net, set(traced.stripped) - {path for path, _ in added})
     read: dict[tuple[str, str], fx.Node] = {}  # (source, reader): what the reader reads in place of the source by now
     # Of two blocks behind one value, the one that more readers share comes first: `post` of a unit before `pre` of the
     # next one, `pre` of a unit before `pre` of a smaller unit that begins at the same fork.
@@ -66,6 +66,23 @@ def _copy(graph: fx.Graph) -> tuple[fx.Graph, dict[str, fx.Node]]:
     return twin, {node.name: copied for node, copied in twins.items()}
 
 
+def _put(net: nn.Module, unit: Unit, block: Block, backbone: nn.Module, seed: int) -> str:
+    """Puts the block into the module that owns the unit, and says under which path."""
+    owner, name = net.get_submodule(unit.owner), unit.child
+    if unit.taken is not None:
+        if isinstance(block, SEBlock):
+            module = _block(block, unit.site, backbone, seed)
+            if unit.site.former is not None and block == unit.site.former.block:
+                _take_over(module, owner.get_submodule(name), unit.taken)
+            owner._modules[name] = module  # in the place of the former one: a Sequential keeps its order
+        return unit.taken.path
+    while hasattr(owner, name):
+        name = f"{name}_"  # the backbone has something of that name already
+    assert isinstance(block, SEBlock)  # else the site would have refused it
+    owner.add_module(name, _block(block, unit.site, backbone, seed))
+    return f"{unit.owner}.{name}" if unit.owner else name
+
+
 def _block(block: SEBlock, site: Site, backbone: nn.Module, seed: int) -> SqueezeExcitation:
     """The block as a module, its weights drawn from the site's own stream, placed and in the mode of the backbone."""
     digest = hashlib.sha256(f"{seed} {site.name}".encode()).digest()
@@ -78,14 +95,19 @@ def _block(block: SEBlock, site: Site, backbone: nn.Module, seed: int) -> Squeez
     return module.train(backbone.training)
 
 
-def _add(net: nn.Module, unit: Unit, module: SqueezeExcitation) -> str:
-    """Adds the block to the module that owns the unit, and says under which path."""
-    owner = net.get_submodule(unit.owner)
-    name = "se"
-    while hasattr(owner, name):
-        name = f"{name}_"  # the backbone has something of that name already
-    owner.add_module(name, module)
-    return f"{unit.owner}.{name}" if unit.owner else name
+def _take_over(module: SqueezeExcitation, former: nn.Module, taken: Taken) -> None:
+    """Gives a block the weights of the former one, bit for bit; a 1x1 convolution has those of a linear layer."""
+    assert taken.layers is not None  # the former one is one of ours
+    with torch.no_grad():
+        for ours, theirs in zip((module.fc1, module.fc2), map(former.get_submodule, taken.layers), strict=True):
+            for name, parameter in ours.named_parameters():
+                parameter.copy_(theirs.get_parameter(name).view_as(parameter))
+
+
+def _drop(net: nn.Module, paths: set[str]) -> None:
+    for path in paths:
+        owner, _, name = path.rpartition(".")
+        net.get_submodule(owner)._modules.pop(name)  # the others of a Sequential keep their keys
 
 
 def _run_graph(net: nn.Module, graph: fx.Graph) -> None:

@@ -8,6 +8,7 @@ from torchvision.ops import StochasticDepth
 
 from senas.core.block import Placement, SEBlock
 from senas.core.config import SEConfig
+from senas.errors import SurgeryError
 from senas.model.sites import trace
 from senas.model.surgery import insert
 
@@ -164,11 +165,13 @@ def test_where_branch_and_shortcut_cannot_be_told_apart_only_post_is_offered():
 
 
 def test_the_sum_of_two_images_is_no_residual_unit():
-    assert trace(two(lambda unit, x: unit.branch(x + x.mean((2, 3), keepdim=True))), EXAMPLE).sites == ()
+    (site,) = trace(two(lambda unit, x: unit.branch(x + x.mean((2, 3), keepdim=True))), EXAMPLE).sites
+    assert site.name == "unit.conv1"  # a convolution with its activation
 
 
 def test_a_branch_without_a_convolution_is_no_residual_unit():
-    assert trace(two(lambda unit, x: unit.conv1(F.relu(x) + x)), EXAMPLE).sites == ()
+    with pytest.raises(SurgeryError, match=r"\ANet has no site: .*backbone\.modules.*\Z"):
+        trace(two(lambda unit, x: unit.conv1(F.relu(x) + x)), EXAMPLE)
 
 
 # Randomness before the addition: the squeeze must not see values scaled by 1 / (1 - p)

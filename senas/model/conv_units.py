@@ -1,0 +1,54 @@
+"""Convolution-(normalisation)-activation units on a traced graph, for networks without residual units.
+
+A unit is a convolution, perhaps a normalisation, and an activation, each the only reader of the one before. The last
+convolution of a network whose classifier it is (SqueezeNet's) is none. Placements by analogy with a residual unit:
+`pre` gates what this convolution alone reads, `standard` sits before the activation, `post` behind it.
+"""
+
+from torch import fx, nn
+
+from senas.core.block import Placement
+from senas.core.site import Site
+from senas.model.cut import Cut, Unit, numbered
+from senas.model.flow import Flow, all_readers, place_of
+
+
+def conv_units(flow: Flow) -> list[Unit]:
+    """In network order, named by the paths of their convolutions."""
+    ahead = _before_parameters(flow)
+    found: list[tuple[str, fx.Node, dict[Placement, Cut]]] = []
+    for node in flow.graph.nodes:
+        if not isinstance(flow.module(node), nn.Conv2d) or node not in ahead:
+            continue
+        read, normed = node.args[0], flow.sole_norm(node) or node
+        activation = None if flow.activates(normed) else flow.sole_activation(normed)
+        end = activation or normed
+        if not isinstance(read, fx.Node) or not (activation or flow.activates(normed)):
+            continue
+        cuts = {Placement.PRE: Cut(read.name, (node.name,)), Placement.POST: all_readers(end)}
+        if activation:
+            cuts[Placement.STANDARD] = all_readers(normed)
+        if not all(flow.by_name[cut.source] in flow.channels_first for cut in cuts.values()):
+            continue
+        found.append((str(node.target), end, cuts))
+    units = []
+    for name, (path, end, cuts) in zip(numbered([path for path, _, _ in found]), found, strict=True):
+        owner, _, last = path.rpartition(".")
+        units.append(Unit(Site(name, flow.places(cuts), place_of(end)), owner, cuts, f"se_{last}"))
+    return units
+
+
+def _before_parameters(flow: Flow) -> set[fx.Node]:
+    """Nodes behind which something has parameters of its own."""
+    found: set[fx.Node] = set()
+    for node in reversed(flow.graph.nodes):
+        for reader in node.users:
+            module = flow.module(reader)
+            learns = reader.op == "get_attr" or (module is not None and any(True for _ in module.parameters()))
+            if learns or reader in found or _reads_parameters(reader):
+                found.add(node)
+    return found
+
+
+def _reads_parameters(node: fx.Node) -> bool:
+    return any(arg.op == "get_attr" for arg in node.all_input_nodes)
