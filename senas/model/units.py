@@ -34,14 +34,17 @@ class Residual:
 
 
 def residual_units(flow: Flow) -> list[Residual]:
-    """In network order; of additions of one module path that lie within another, the outermost only."""
+    """In network order; of additions of one module that lie within another, the outermost only.
+
+    The root is no such module: a forward that holds the whole network may hold a long shortcut around many units.
+    """
     additions = [node for node in flow.graph.nodes if _is_residual(flow, node)]
     within = {node: flow.between(flow.dominator[node], node) for node in additions}
     inner = {
         node
         for outer in additions
         for node in additions
-        if node is not outer and path_of(node) == path_of(outer) and node in within[outer]
+        if node is not outer and path_of(node) and path_of(node) == path_of(outer) and node in within[outer]
     }
     return [Residual(node, within[node], _cuts(flow, node)) for node in additions if node not in inner]
 
