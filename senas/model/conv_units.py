@@ -42,13 +42,13 @@ def _before_parameters(flow: Flow) -> set[fx.Node]:
     """Nodes behind which something has parameters of its own."""
     found: set[fx.Node] = set()
     for node in reversed(flow.graph.nodes):
-        for reader in node.users:
-            module = flow.module(reader)
-            learns = reader.op == "get_attr" or (module is not None and any(True for _ in module.parameters()))
-            if learns or reader in found or _reads_parameters(reader):
-                found.add(node)
+        if any(reader in found or _has_parameters(flow, reader) for reader in node.users):
+            found.add(node)
     return found
 
 
-def _reads_parameters(node: fx.Node) -> bool:
-    return any(arg.op == "get_attr" for arg in node.all_input_nodes)
+def _has_parameters(flow: Flow, node: fx.Node) -> bool:
+    module = flow.module(node)
+    if module is not None:
+        return any(True for _ in module.parameters())
+    return any(arg.op == "get_attr" and "tensor_meta" in arg.meta for arg in node.all_input_nodes)

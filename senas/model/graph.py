@@ -102,8 +102,8 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         # Stochastic depth behaves by mode: as a module it stays as it is. A built-in SE block is one thing, to be taken
-        # out or left alone, and so is a convolution of whatever class.
-        kept = type(m).__name__ in SCALE_AT_RANDOM or is_built_in(m) or isinstance(m, nn.Conv2d)
+        # out or left alone, and so is a convolution or a batch normalisation of whatever class.
+        kept = type(m).__name__ in SCALE_AT_RANDOM or is_built_in(m) or isinstance(m, nn.Conv2d | nn.BatchNorm2d)
         return kept or super().is_leaf_module(m, module_qualified_name)
 
 

@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.warnings import PossibleUserWarning  # type: ig
 from safetensors.torch import save
 from torch import nn
 
+from senas.core.config import SEConfig
 from senas.core.ports import Listen, Pulse, Report
 from senas.core.recipe import Device, Recipe
 from senas.core.trial import Failure, Job, Result, Status
@@ -43,7 +44,7 @@ class Standalone:
     ) -> None:
         self.build, self.traced, self.data, self.recipe, self.device = build, traced, data, recipe, device
         self.metrics: Sequence[OwnMetric] = ()  # of the user's own, measured after each epoch
-        backbone = build()
+        backbone = insert(build(), SEConfig(), traced)  # without the blocks that were taken out
         self.backbone_params, self.backbone_macs = params(backbone), macs(backbone, data.shape)
 
     def check(self) -> None:
