@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from senas.core.block import Activation, Block, Gate, Placement, SEBlock, Squeeze, width
+from senas.core.budget import Budget
 from senas.core.config import SEConfig, usual_gate
+from senas.core.constraint import UNBOUNDED, Caps, Constraints, spoken
 from senas.core.site import Site, select, stages
 from senas.errors import SpaceError
 
@@ -68,18 +70,62 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """A finite set of SE configurations: the product of its choices. No two option lists give one configuration."""
+    """A finite set of SE configurations: of the product of its choices, what is within the caps. No two option lists
+    give one configuration.
+
+    Samplers propose from the whole product, and learn from what is rejected: so `draw`, `encode` and `largest_params`
+    are about the product, everything else about what is within the caps.
+    """
 
     sites: tuple[Site, ...]
     choices: tuple[Choice, ...]
+    caps: Caps = UNBOUNDED
 
     @property
-    def size(self) -> int:
-        """How many SE configurations there are."""
+    def product(self) -> int:
+        """How many SE configurations there are, within the caps or not."""
         return math.prod(len(choice.options) for choice in self.choices)
 
+    @property
+    def size(self) -> int | None:
+        """How many SE configurations there are; None where the caps make that too long to count."""
+        return self.product if self.caps == UNBOUNDED else self._budget.count()
+
+    def capped(self, constraints: Constraints, params: int, macs: int) -> "SearchSpace":
+        """Without the configurations that closed forms rule out, on a backbone of so many parameters and MACs.
+
+        Raises SpaceError, naming the least there is, where nothing is left.
+        """
+        capped = replace(self, caps=constraints.caps(params, macs))
+        added_params, added_macs = capped._budget.least[0]
+        least = {"params": params + added_params, "macs": macs + added_macs, "se_params": added_params}
+        for name, bound in constraints.given.items():
+            if name in least and least[name] > bound:
+                raise SpaceError(
+                    f"space.constraints.{name}: no configuration has at most {spoken(bound)}; the smallest has "
+                    f"{least[name]:,}; raise it to that at least, or choose a smaller backbone"
+                )
+        if capped.size == 0:
+            bounds = " and ".join(f"{name} {spoken(bound)}" for name, bound in constraints.given.items())
+            raise SpaceError(f"space.constraints: no configuration is within {bounds} at once; raise one of them")
+        return capped
+
+    def fits(self, config: SEConfig) -> bool:
+        """Whether its SE blocks are within the caps."""
+        return self.caps.hold(config.params(self.sites), config.macs(self.sites))
+
+    def draw_within(self, pick: Callable[[int], int]) -> SEConfig | None:
+        """A configuration within the caps; see `Budget.draw`."""
+        way = self._budget.draw(pick)
+        return None if way is None else self._at(way)
+
+    @property
+    def smallest(self) -> SEConfig:
+        """The configuration with the fewest SE parameters; of those, with the fewest MACs."""
+        return self._at(tuple(options.index(min(options)) for options in self._budget.options))
+
     def draw(self, choose: Choose) -> SEConfig:
-        """Walk the choices, asking `choose` once for each, and return what was chosen.
+        """Walk the choices, asking `choose` once for each, and return what was chosen, within the caps or not.
 
         Raises SpaceError where `choose` answers with an option that is not offered.
         """
@@ -109,24 +155,34 @@ class SearchSpace:
             self.encode(config)
         except SpaceError:
             return False
-        return True
+        return self.fits(config)
 
     def __iter__(self) -> Iterator[SEConfig]:
         """Every configuration, in a fixed order. There are `size` of them."""
-        for options in itertools.product(*(choice.options for choice in self.choices)):
-            named = dict(zip((choice.name for choice in self.choices), options, strict=True))
-            yield self.draw(lambda name, _, named=named: named[name])  # type: ignore[misc]
+        return map(self._at, self._budget.walk())
 
     @property
     def largest_params(self) -> int:
-        """SE parameters of the configuration that has the most."""
-        return sum(
-            max(
-                SEConfig(dict(zip(choice.sites, blocks, strict=True))).params(self.sites)
-                for blocks in choice.options.values()
-            )
-            for choice in self.choices
-        )
+        """SE parameters of the configuration that has the most, within the caps or not."""
+        return sum(max(params for params, _ in options) for options in self._budget.options)
+
+    @property
+    def _budget(self) -> Budget:
+        sites = {site.name: site for site in self.sites}
+
+        def cost(names: Sequence[str], blocks: Blocks) -> tuple[int, int]:
+            there = [(sites[name], block) for name, block in zip(names, blocks, strict=True) if block is not None]
+            return sum(site.params(block) for site, block in there), sum(site.macs(block) for site, block in there)
+
+        costs = tuple(tuple(cost(c.sites, blocks) for blocks in c.options.values()) for c in self.choices)
+        return Budget(costs, self.caps)
+
+    def _at(self, way: Sequence[int]) -> SEConfig:
+        """The configuration that has the option of this number at each choice."""
+        blocks: dict[str, Block | None] = {}
+        for choice, number in zip(self.choices, way, strict=True):
+            blocks.update(zip(choice.sites, list(choice.options.values())[number], strict=True))
+        return SEConfig(blocks)
 
     @property
     def _open(self) -> set[str]:
