@@ -16,8 +16,9 @@ METRICS = {
     "se_params": "parameters of the SE blocks",
     "params": "parameters of the whole network",
     "macs": "multiply-accumulates of convolutions and linear layers for one image",
+    "latency_ms": "milliseconds of a forward pass, measured (median; as `latency` says)",
 }
-COSTS = ("se_params", "params", "macs")
+COSTS = ("se_params", "params", "macs", "latency_ms")
 """Those of METRICS that are known before training."""
 FRONT = ("val_loss", "se_params")
 """The front that every study keeps, whatever its objective."""

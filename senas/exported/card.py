@@ -36,6 +36,7 @@ FOUND = {
     "trials": "trials",
     "epochs": "epochs of this trial",
     "trainer": "training",
+    "latency": "latency_ms",
     "images": "images",
     "split_seed": "seed of the split",
     "seed": "seed of the training",

@@ -32,11 +32,16 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 def check_installed() -> None:
     """Raises ExportError, naming the way out, where a package of the extra `onnx` is missing."""
-    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+    if missing := missing_packages():
         raise ExportError(
             f"format=onnx needs {', '.join(missing)}, which is not installed: pip install 'senas[onnx]', "
             "or leave format out"
         )
+
+
+def missing_packages() -> list[str]:
+    """Those of the extra `onnx` that are not installed."""
+    return [name for name in PACKAGES if find_spec(name) is None]
 
 
 def write_onnx(folder: Path, net: nn.Module, exported: Exported, se_yaml: str) -> None:
@@ -50,7 +55,7 @@ def write_onnx(folder: Path, net: nn.Module, exported: Exported, se_yaml: str) -
     net = copy.deepcopy(net).cpu().float().eval()
     example = torch.zeros(2, *exported.shape)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 net,
                 (example,),
@@ -127,7 +132,7 @@ def _in_batches(images: Tensor) -> Iterator[Tensor]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """PyTorch's exporter says on every channel there is what it is about to do."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
