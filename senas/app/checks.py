@@ -7,7 +7,9 @@ from typing import Any
 from senas.app.paths import StudyFolder
 from senas.app.schema import (
     BackboneConfig,
+    LatencyConfig,
     ObjectiveConfig,
+    SitesConfig,
     SpaceConfig,
     StudyConfig,
     TrackingConfig,
@@ -17,6 +19,8 @@ from senas.app.schema import (
 from senas.core.address import hidden, silence
 from senas.core.backbone import Backbone
 from senas.core.block import Activation, Gate, Init, Placement, Squeeze, member
+from senas.core.constraint import Constraints
+from senas.core.latency import Timing
 from senas.core.objective import Penalized
 from senas.core.recipe import Device, Recipe
 from senas.core.space import Axes
@@ -46,6 +50,11 @@ def check(command: str, config: Any) -> None:
         device(trainer)
     if space := getattr(config, "space", None):
         axes(space)
+        constraints(space)
+    if latency := getattr(config, "latency", None):
+        timing(latency)
+    if command == "sites":
+        shape(config)
     if network := getattr(config, "backbone", None):
         backbone(network)
     if command == "search":
@@ -78,6 +87,36 @@ def axes(space: SpaceConfig) -> Axes:
         bias=tuple(space.bias),
         optional=space.optional,
     )
+
+
+def constraints(space: SpaceConfig) -> Constraints:
+    """What networks may cost. Raises SpaceError for what is no bound."""
+    return Constraints.parse(asdict(space.constraints))
+
+
+def timing(latency: LatencyConfig) -> Timing:
+    """How latency is measured. Raises ConfigError for a value that none can have."""
+    return Timing(**{**asdict(latency), "hardware": latency.hardware or ""})
+
+
+def shape(config: SitesConfig) -> tuple[int, int, int] | None:
+    """Of the images to come, where the data are not to be read. Raises ConfigError for what no image has."""
+    if config.shape is None:
+        if config.classes is not None:
+            raise ConfigError("classes goes with shape, as in shape=[3,224,224]; without it the data have their own")
+        return None
+    sides = config.shape if isinstance(config.shape, list | tuple) else []
+    if len(sides) != 3 or not all(type(side) is int and side >= 1 for side in sides):
+        raise ConfigError(
+            f"shape must be [channels,height,width], whole numbers of at least 1, as in [3,224,224]; got {config.shape}"
+        )
+    if config.classes is not None and config.classes < 1:
+        raise ConfigError(f"classes must be at least 1, got {config.classes}")
+    if config.backbone.size is not None:
+        raise ConfigError(
+            f"shape says how large images are, and backbone.size too, {config.backbone.size}; leave one of them out"
+        )
+    return sides[0], sides[1], sides[2]
 
 
 def _gates(space: SpaceConfig) -> tuple[Gate, ...]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from senas.app.show import show_front
 from senas.app.wiring import Setup
-from senas.core.trial import Trial
+from senas.core.constraint import spoken
+from senas.core.space import SearchSpace
+from senas.core.trial import Status, Trial
 from senas.report.console import Terminal
 from senas.report.time_left import duration
 from senas.study.loop import Ending
@@ -21,14 +23,27 @@ def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Seq
         f"study {setup.folder.name} in {setup.folder.path}",
         f"{config.data['name']}: {data.counts.train:,} training and {data.counts.val:,} validation images of "
         f"{channels} x {height} x {width}; {config.backbone.name}: {setup.evaluator.backbone_params:,} parameters, "
-        f"{len(setup.sites)} sites; {setup.space.size:,} configurations",
+        f"{len(setup.sites)} sites; {configurations(setup.space)}",
     ]
     lines += data.remarks
+    if setup.constraints.given:
+        bounds = ", ".join(f"{name} at most {spoken(bound)}" for name, bound in setup.constraints.given.items())
+        lines.append(f"constraints: {bounds}; what breaks one is not trained, and counts as no trial")
+    if setup.timing:
+        lines.append(f"latency is measured before training: {setup.timing.words}")
     lines += [f"starting point {name} is not in the space, and left out" for name in outside]
     if done:
         of = f" of {config.study.trials}" if done < config.study.trials else ""
         lines.append(f"{done}{of} trials are there already")
     terminal.say("\n".join(lines))
+
+
+def configurations(space: SearchSpace) -> str:
+    """How many there are, and of how many, where constraints leave fewer."""
+    if space.size is None:
+        return f"fewer than {space.product:,} configurations (too many to count those within the constraints)"
+    of = f" of {space.product:,}" if space.size < space.product else ""
+    return f"{space.size:,}{of} configurations"
 
 
 def say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> None:
@@ -41,12 +56,15 @@ def say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: End
     done, name = sum(trial.counts for trial in trials), _override("study.name", setup.folder.name)
     root = "" if setup.config.root == "runs" else f" {_override('root', setup.config.root)}"
     if ending is Ending.EXHAUSTED:
-        opening = f"all {setup.space.size} configurations of the space were tried: the study is over"
+        within = " that are within the constraints" if setup.space.size != setup.space.product else ""
+        opening = f"all {setup.space.size} configurations of the space{within} were tried: the study is over"
     elif new == 0:
         opening = f"the study has its {done} trials already; study.trials={2 * done} would go on"
     else:
         opening = f"{done} trials in {duration(sum(trial.seconds for trial in trials))} of training"
     terminal.say(f"\n{opening}")
+    if rejected := sum(trial.status is Status.REJECTED for trial in trials):
+        terminal.say(f"{rejected} proposals broke a constraint, and were not trained")
     if not standing.measured:
         terminal.say("no trial was trained to the end")
         return

@@ -26,6 +26,16 @@ class BackboneConfig:
 
 
 @dataclass
+class ConstraintsConfig:
+    """Numbers, or texts such as 12e6, which YAML takes for text."""
+
+    params: Any = None
+    macs: Any = None
+    se_params: Any = None
+    latency_ms: Any = None
+
+
+@dataclass
 class SpaceConfig:
     sites: list[str] = MISSING
     per: str = MISSING
@@ -37,6 +47,7 @@ class SpaceConfig:
     activation: list[str] = MISSING
     bias: list[bool] = MISSING
     optional: bool = MISSING
+    constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
 
 
 @dataclass
@@ -68,6 +79,18 @@ class TrainerConfig:
 @dataclass
 class EvaluatorConfig:
     name: str = MISSING
+
+
+@dataclass
+class LatencyConfig:
+    """`hardware` is filled in where latency is measured."""
+
+    runtime: str = "eager"
+    device: str = "cpu"
+    batch_size: int = 1
+    threads: int = 1
+    repeats: int = 30
+    hardware: str | None = None
 
 
 @dataclass
@@ -104,6 +127,7 @@ class SearchConfig:
     sampler: dict[str, Any] = MISSING
     pruner: dict[str, Any] = MISSING
     evaluator: EvaluatorConfig = MISSING
+    latency: LatencyConfig = field(default_factory=LatencyConfig)
     trainer: TrainerConfig = MISSING
     storage: StorageConfig = MISSING
     tracking: TrackingConfig = MISSING
@@ -143,10 +167,15 @@ class ExportConfig:
 
 @dataclass
 class SitesConfig:
+    """`shape` is a list of three whole numbers; with it `data` are not read."""
+
     root: str = MISSING
     data: dict[str, Any] = MISSING
     backbone: BackboneConfig = MISSING
     space: SpaceConfig = MISSING
+    latency: LatencyConfig | None = None
+    shape: Any = None
+    classes: int | None = None
 
 
 @dataclass

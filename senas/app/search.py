@@ -8,10 +8,11 @@ from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
 from senas.app.show import exported, front_table, one_seed
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
+from senas.core.constraint import MEASURED
 from senas.core.ports import Recorder
 from senas.core.standing import Standing
-from senas.core.trial import Trial
-from senas.errors import ExportError, SenasError, StudyError
+from senas.core.trial import Job, Status, Trial
+from senas.errors import ExportError, SenasError, SpaceError, StudyError
 from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
@@ -38,6 +39,8 @@ def launch(config: SearchConfig) -> Setup:
     if (setup.folder.path / RESULTS).exists():
         raise StudyError(f"study.name: {setup.folder.path} holds trainings of senas train; give another name")
     start, outside = setup.start()
+    if setup.timing and not setup.folder.path.exists():
+        _check_latency(setup)
     with Interrupt() as interrupt, setup.folder.locked() as fresh:
         try:
             proposer = open_proposer(
@@ -50,6 +53,7 @@ def launch(config: SearchConfig) -> Setup:
                 seed=config.study.seed,
                 fingerprint=setup.fingerprint,
                 start=start,
+                constraints=setup.constraints,
             )
             known = proposer.trials()
             write_whole(setup.folder.config, yaml.safe_dump(setup.resolved(), sort_keys=False).encode())
@@ -68,6 +72,7 @@ def launch(config: SearchConfig) -> Setup:
             weights=setup.folder.weights,
             objective=setup.objective,
             standing=setup.standing,
+            constraints=setup.constraints,
         )
         search = Search(plan, proposer, setup.evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
@@ -92,10 +97,23 @@ def launch(config: SearchConfig) -> Setup:
     return setup
 
 
+def _check_latency(setup: Setup) -> None:
+    """Measures once before anything is written. Raises ConfigError where that is not possible here, SpaceError where
+    even the smallest configuration is too slow: a search would measure on and on, and train nothing."""
+    smallest = setup.space.smallest
+    measured = setup.evaluator.measure(Job(smallest, setup.config.study.seed, 1))
+    if setup.constraints.broken(measured):
+        raise SpaceError(
+            f"space.constraints.{MEASURED}: the smallest configuration, {smallest.words(setup.sites)}, takes "
+            f"{measured[MEASURED]:.4g} ms ({setup.timing.words if setup.timing else ''}), more than "
+            f"{setup.constraints.latency_ms:g}; raise it, or choose a smaller backbone"
+        )
+
+
 def _complete_record(setup: Setup, recorder: Recorder, known: list[Trial]) -> None:
     """What finished while MLflow did not answer, or was killed before it was told."""
     front = [trial.number for trial in setup.standing(known).front()]
-    for trial in recorder.missing(known):
+    for trial in recorder.missing([trial for trial in known if trial.status is not Status.REJECTED]):
         then = setup.standing([t for t in known if t.number <= trial.number])
         recorder.record(trial, front, then.hypervolume())
 
@@ -189,9 +207,12 @@ def _page(setup: Setup, trials: list[Trial], picked: Trial, why: str) -> str:
 def _description(setup: Setup, standing: Standing, picked: Trial, why: str) -> str:
     config = setup.config
     table = front_table(setup, standing, picked)
+    rejected = sum(trial.status is Status.REJECTED for trial in standing.trials)
     return f"""\
 Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a Squeeze-and-Excitation block, on
-**{config.data["name"]}**? {len(standing.measured)} configurations were trained, {config.trainer.epochs} epochs each.
+**{config.data["name"]}**? {len(standing.measured)} configurations were trained, {config.trainer.epochs} epochs each.{
+        f" {rejected} proposals broke a constraint, and were not trained." if rejected else ""
+    }
 
 Recommended: **trial {picked.number}**, {picked.config.words(setup.sites).replace("|", "/")} ({why}).
 

@@ -7,6 +7,8 @@ from typing import Any
 from senas.app.checks import backbone as backbone_of
 from senas.app.schema import BackboneConfig
 from senas.app.wiring import Setup, digest
+from senas.core.constraint import MEASURED
+from senas.core.latency import SPREAD
 from senas.core.objective import own_scores
 from senas.core.standing import Standing
 from senas.core.trial import Status, Trial
@@ -22,12 +24,16 @@ SPLIT = ("train", "val", "test", "size", "channels", "split_seed")
 size. Never where they lie, nor what to import."""
 
 
+LATENCY = "median of the repeats, in milliseconds for the whole batch; measured before training"
+
+
 def front_table(setup: Setup, standing: Standing, picked: Trial) -> FrontTable:
     """The front over (validation loss, SE parameters), and the pick where it is not on it."""
     trials = standing.front()
     if picked.number not in {trial.number for trial in trials}:
         trials = sorted([*trials, picked], key=lambda trial: trial.scores["se_params"])
-    return FrontTable(trials=trials, picked=picked.number, sites=setup.sites, own=own_scores(setup.objective))
+    own = [*own_scores(setup.objective), *([MEASURED] if setup.timing else [])]
+    return FrontTable(trials=trials, picked=picked.number, sites=setup.sites, own=own)
 
 
 def show_front(terminal: Terminal, setup: Setup, standing: Standing, picked: Trial, why: str) -> None:
@@ -36,6 +42,12 @@ def show_front(terminal: Terminal, setup: Setup, standing: Standing, picked: Tri
     terminal.say(f"* recommended: trial {picked.number}, {picked.config.words(setup.sites)}", style="bold")
     terminal.say(f"  {why}")
     terminal.say(f"  {one_seed(setup)}", style="dim")
+    if setup.timing and MEASURED in picked.scores:
+        terminal.say(
+            f"  {MEASURED}: {setup.timing.words}; that of trial {picked.number} is {picked.scores[MEASURED]:.4g}, with "
+            f"{picked.scores[SPREAD]:.2g} between its quartiles. Smaller differences are noise.",
+            style="dim",
+        )
 
 
 def one_seed(setup: Setup) -> str:
@@ -70,7 +82,12 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             "epochs": len(trial.curve),
             "trainer": {key: value for key, value in asdict(config.trainer).items() if key in RECIPE},
             "objective": setup.objective.words,
-            "space": {"configurations": setup.space.size, **asdict(config.space)},
+            "space": {
+                "configurations": setup.space.size or f"at most {setup.space.product}",
+                **{key: value for key, value in asdict(config.space).items() if key != "constraints"},
+                **({"constraints": setup.constraints.given} if setup.constraints.given else {}),
+            },
+            **({"latency": {**setup.timing.plain(), "is": LATENCY}} if setup.timing else {}),
             "sampler": _words(config.sampler),
             "pruner": _words(config.pruner),
             "trials": _outcomes(standing.trials),
@@ -100,14 +117,19 @@ def _words(made: Mapping[str, Any]) -> str:
 
 def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:
     """How many trials came to which end; those answered from an earlier one are counted by themselves."""
-    repeated = sum(trial.repeats is not None for trial in trials)
+    repeated = sum(trial.repeats is not None and trial.status is not Status.REJECTED for trial in trials)
     ends = {
         "trained to the end": Status.COMPLETE,
         "pruned": Status.PRUNED,
         "failed": Status.FAILED,
     }
     counts = {words: sum(t.status is end and t.repeats is None for t in trials) for words, end in ends.items()}
-    return {**counts, "answered from an earlier one": repeated}
+    rejected = sum(trial.status is Status.REJECTED for trial in trials)
+    return {
+        **counts,
+        "answered from an earlier one": repeated,
+        **({"rejected by a constraint, and not trained": rejected} if rejected else {}),
+    }
 
 
 def _baselines(setup: Setup, standing: Standing) -> dict[str, dict[str, Any]]:

@@ -14,19 +14,22 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from senas.app.checks import axes, device, recipe
+from senas.app.checks import axes, constraints, device, recipe, timing
 from senas.app.checks import backbone as backbone_of
 from senas.app.compose import checked
 from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, SearchConfig, SpaceConfig, TrainerConfig
 from senas.core.address import hidden
 from senas.core.config import BASELINES, SEConfig, baselines
+from senas.core.constraint import MEASURED, Constraints
+from senas.core.latency import Latency, Timing
 from senas.core.objective import MINUS, Objective, Pareto, Penalized
 from senas.core.site import Site
 from senas.core.space import SearchSpace, check_ratios, search_space
 from senas.core.standing import Standing
 from senas.core.trial import Trial
 from senas.errors import ConfigError
+from senas.model import latency
 from senas.model.backbones import build, input_channels
 from senas.model.sites import Traced, trace
 from senas.report.console import Terminal
@@ -43,7 +46,7 @@ SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads", "data.root"
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The parts of one study."""
+    """The parts of one study. timing: how latency is measured, None where nothing reads it."""
 
     config: SearchConfig
     folder: StudyFolder
@@ -52,6 +55,8 @@ class Setup:
     traced: Traced
     space: SearchSpace
     objective: Objective
+    constraints: Constraints
+    timing: Timing | None
     evaluator: Standalone
 
     @property
@@ -94,6 +99,8 @@ class Setup:
         """The whole configuration, as it runs, with the study's name."""
         plain = asdict(self.config)
         plain["study"]["name"] = self.folder.name
+        if self.timing:  # looked at on another machine, it still says where it was measured
+            plain["latency"]["hardware"] = self.timing.hardware
         if "root" in plain["data"]:  # found again from another working directory
             plain["data"]["root"] = str(Path(plain["data"]["root"]).absolute())
         return plain
@@ -112,9 +119,13 @@ def set_up(config: SearchConfig) -> Setup:
     if config.evaluator.name != "standalone":
         raise ConfigError(f'evaluator.name: there is no "{config.evaluator.name}"; there is standalone')
     data, traced, evaluator = bench(config.backbone, config.data, config.trainer)
-    space = space_on(traced.sites, config.space)
+    bounds = constraints(config.space)
+    space = space_on(traced.sites, config.space).capped(bounds, evaluator.backbone_params, evaluator.backbone_macs)
     objective, evaluator.metrics = _objective(config, space, len(data.classes))
-    fingerprint = {**fingerprint_of(config), **contents_of(data)}
+    measured = _timing(config, [*objective.axes, *bounds.given])
+    if measured:
+        evaluator.stopwatch = partial(stopwatch, example=data.shape, timing=measured)
+    fingerprint = {**fingerprint_of(config, measured), **contents_of(data)}
     name = config.study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
     return Setup(
         config=config,
@@ -124,6 +135,8 @@ def set_up(config: SearchConfig) -> Setup:
         traced=traced,
         space=space,
         objective=objective,
+        constraints=bounds,
+        timing=measured,
         evaluator=evaluator,
     )
 
@@ -167,6 +180,31 @@ def space_on(sites: Sequence[Site], config: SpaceConfig) -> SearchSpace:
     return search_space(sites, wanted)
 
 
+def _timing(config: SearchConfig, read: Sequence[str]) -> Timing | None:
+    """How latency is measured, with the name of the hardware; None where it is not among the scores that are read."""
+    if MEASURED not in read:
+        return None
+    wanted = timing(config.latency)
+    if not wanted.hardware:
+        latency.check(wanted)
+        wanted = replace(wanted, hardware=latency.hardware(wanted.device))
+    return wanted
+
+
+def stopwatch(net: Any, *, example: Sequence[int], timing: Timing) -> Latency:
+    """Latency of a network for images of shape `example`."""
+    return stopwatches([net], example=example, timing=timing)[0]
+
+
+def stopwatches(nets: Sequence[Any], *, example: Sequence[int], timing: Timing) -> list[Latency]:
+    """Latencies of several networks, measured in turn."""
+    if timing.runtime == "onnx":
+        from senas.exported.runtime import onnx_runtime
+
+        return latency.latencies(nets, example, timing, onnx_runtime)
+    return latency.latencies(nets, example, timing)
+
+
 def sampler_factory(config: SearchConfig) -> Callable[[int], Any]:
     """The sampler of the configuration, with the seed to be given."""
     return partial(_build, config.sampler, "sampler")
@@ -177,9 +215,14 @@ def pruner(config: SearchConfig) -> Any:
     return _build(config.pruner, "pruner") if config.pruner.get("_target_") else None
 
 
-def fingerprint_of(config: SearchConfig) -> dict[str, object]:
-    """What must not change while a study lives, by dotted key: space, setting, objective, seed."""
+def fingerprint_of(config: SearchConfig, measured: Timing | None = None) -> dict[str, object]:
+    """What must not change while a study lives, by dotted key: space, setting, objective, seed.
+
+    measured:  how latency is, where something reads it.
+    """
     plain = asdict(config)
+    plain["space"]["constraints"] = constraints(config.space).given  # nothing where there are none
+    plain["latency"] = measured.plain() if measured else {}
     # Which options an objective reads depends on its name; its pick changes nothing that was measured.
     used = {"penalized": ("name", "penalty"), "pareto": ("name", "metrics")}.get(config.objective.name, ("name",))
     if config.objective.name == "penalized" and config.objective.metric != "val_loss":
@@ -189,7 +232,7 @@ def fingerprint_of(config: SearchConfig) -> dict[str, object]:
     plain["objective"] = {key: plain["objective"][key] for key in used}
     plain["space"]["gate"] = [str(gate) for gate in axes(config.space).gate]
     del plain["space"]["init"]  # said by the gates
-    parts = ("data", "space", "objective", "evaluator", "trainer")
+    parts = ("data", "space", "objective", "evaluator", "trainer", "latency")
     return {**setting_of({part: plain[part] for part in parts}, config.backbone), "study.seed": config.study.seed}
 
 

@@ -51,6 +51,12 @@ class Proposer(Protocol):
 class Evaluator(Protocol):
     """Turns jobs into results."""
 
+    def costs(self, job: Job) -> Scores:
+        """What closed forms say of a job's network: SE parameters, parameters, MACs."""
+
+    def measure(self, job: Job) -> Scores:
+        """What is measured of a job's network before it is trained, such as its latency; empty where nothing is."""
+
     def evaluate(self, jobs: Sequence[Job], report: Report, listen: Listen | None = None) -> Iterator[Result]:
         """One result a job, in the order in which they finish."""
 

@@ -10,12 +10,13 @@ from senas.core.objective import Scores
 
 
 class Status(StrEnum):
-    """What became of a trial, in Optuna's words."""
+    """What became of a trial, in Optuna's words; `rejected` was not trained, because it breaks a constraint."""
 
     RUNNING = "running"
     COMPLETE = "complete"
     PRUNED = "pruned"
     FAILED = "failed"
+    REJECTED = "rejected"
 
 
 class Failure(StrEnum):
@@ -32,6 +33,7 @@ class Job:
     weights:     where to leave the trained weights; None keeps none.
     checkpoint:  where the training is saved after every epoch, and goes on from where it was; None saves nothing.
     test:        whether to measure the trained network on the test part too, which no search may see.
+    costs:       of its network, where they were found before; the evaluator need not find them again.
     """
 
     config: SEConfig
@@ -40,6 +42,7 @@ class Job:
     weights: Path | None = None
     checkpoint: Path | None = None
     test: bool = False
+    costs: Scores = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,5 +90,5 @@ class Trial:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts towards `study.trials`: finished, and not answered from an earlier one."""
-        return self.status is not Status.RUNNING and self.repeats is None
+        """Whether it counts towards `study.trials`: ended, not rejected, and not answered from an earlier one."""
+        return self.status not in (Status.RUNNING, Status.REJECTED) and self.repeats is None

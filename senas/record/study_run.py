@@ -32,6 +32,7 @@ should be, and where in its unit the gate should sit.
 | `train_loss` | mean over the epoch's training images |
 | `running_train_loss`, `epochs_done` | amid a long epoch of a trial that is training, by step of the optimizer |
 | `se_params`, `params`, `macs` | weights of the SE blocks, of the whole network; multiply-accumulates an image |
+| `latency_ms`, `latency_spread_ms` | milliseconds a forward pass, where measured: median, and quartile to quartile |
 | `se_share` | `se_params` as a share of those of the largest configuration in the space |
 | `penalized_loss` | what the search minimises: `val_loss` plus a penalty on `se_share` |
 | `hypervolume` (of a study) | area that its front covers, in nats x parameters: it grows as the front improves |

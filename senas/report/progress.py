@@ -27,6 +27,8 @@ class SearchProgress:
         self.share = 0.0
         self.done = 0
         self.found: list[str] = []
+        self.rejected = 0
+        self.unsaid = 0  # of those rejected
         self.said = time.monotonic()
         self.bar: Progress | None = None
         if bar and terminal.moves:
@@ -47,10 +49,12 @@ class SearchProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._say_rejected()
         if self.bar is not None:
             self.bar.stop()
 
     def started(self, trial: Trial, standing: Standing) -> None:
+        self._say_rejected()
         self.done = sum(t.counts for t in standing.trials)
         self.found = _found(standing)
         if self.left is None:
@@ -69,7 +73,8 @@ class SearchProgress:
     def words(self) -> str:
         """What the study has so far, and how long it will take."""
         left = self.left.words(self.share) if self.left else ""
-        return "  ".join([*self.found, *([left] if left else [])])
+        rejected = f"{self.rejected} rejected" if self.rejected else ""
+        return "  ".join(words for words in (*self.found, rejected, left) if words)
 
     def _draw(self, share: float) -> None:
         """The bar, with `share` of the running trial behind it."""
@@ -79,6 +84,10 @@ class SearchProgress:
             self.bar.update(self.task, completed=self.done + share, description=f"trial {number} of {self.total}")
 
     def finished(self, trial: Trial, standing: Standing) -> None:
+        if trial.status is Status.REJECTED:
+            self._count_rejected(trial)
+            return
+        self._say_rejected()
         if self.left is not None:
             self.left.ended(counts=trial.counts)
         silent = time.monotonic() - self.said > SILENCE_SECONDS
@@ -88,6 +97,21 @@ class SearchProgress:
         self.found = _found(standing)
         if self.bar is None and silent and self.done < self.total and self.left:
             self._say(f"{self.done} of {self.total} trials  {self.words()}")
+
+    def _count_rejected(self, trial: Trial) -> None:
+        """One line for many: with a narrow bound most proposals are rejected."""
+        self.rejected += 1
+        self.unsaid += 1
+        if trial.origin == "start":  # these were asked for by name
+            self.unsaid -= 1
+            self._say(f"trial {trial.number:>3}  rejected, {trial.reason}: {trial.config.words(self.sites)}")
+        elif self.bar is None and time.monotonic() - self.said > SILENCE_SECONDS:
+            self._say_rejected()
+
+    def _say_rejected(self) -> None:
+        if self.unsaid:
+            count, self.unsaid = self.unsaid, 0
+            self._say(f"{count} proposal{'s' * (count > 1)} broke a constraint, not trained; {self.rejected} so far")
 
     def _say(self, line: str) -> None:
         self.said = time.monotonic()
@@ -100,7 +124,8 @@ class SearchProgress:
             return f"{head}  repeats trial {trial.repeats}, not trained again: {words}"
         if trial.status is Status.FAILED:
             return f"{head}  failed, {trial.reason}: {words}"
-        own = "".join(f"{name} {trial.scores[name]:.4f}  " for name in own_scores(standing.objective))
+        names = [*own_scores(standing.objective), *(["latency_ms"] if "latency_ms" in trial.scores else [])]
+        own = "".join(f"{name} {trial.scores[name]:.4f}  " for name in names)
         scores = (
             f"val loss {trial.scores['val_loss']:.4f}  acc {trial.scores['val_accuracy']:.2%}  {own}"
             f"SE params {trial.scores['se_params']:>6,.0f}  {trial.seconds:5.1f} s"

@@ -1,6 +1,7 @@
 """Propose, evaluate, tell, record: the loop that joins the ports. It imports no framework."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -8,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
+from senas.core.constraint import MEASURED, Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.ports import Evaluator, Proposer, Pulse, Recorder
 from senas.core.standing import Standing
@@ -15,7 +17,10 @@ from senas.core.trial import Job, Result, Status, Trial
 from senas.errors import EvaluationError
 from senas.study.interrupt import Interrupt
 
-REPEATS_IN_A_ROW = 5
+UNTRAINED_IN_A_ROW = 5
+"""Proposals that are repeated or rejected, until an untried one is drawn that closed forms do not rule out."""
+SLOW_IN_A_ROW = 100
+"""Configurations that were measured and found too slow, until the search gives up."""
 FAILURES_IN_A_ROW = 3
 
 
@@ -44,20 +49,22 @@ class Plan:
     """What a search is to do.
 
     trials:       how many in all, those of earlier runs of the study included.
-    size:         configurations in the space.
+    size:         configurations in the space; None where that is not known.
     weights:      folder for the weights of the trials that `Standing.kept` names.
     checkpoints:  folder for what a training that is broken off goes on from; None saves nothing.
     test:         whether the test part is measured at the end of each training.
+    constraints:  what a network may cost; one that costs more is rejected, and counts as no trial.
     """
 
     trials: int
     epochs: int
-    size: int
+    size: int | None
     weights: Path
     objective: Objective
     standing: Callable[[list[Trial]], Standing]
     checkpoints: Path | None = None
     test: bool = False
+    constraints: Constraints = field(default_factory=Constraints)
 
 
 @dataclass(slots=True)
@@ -76,32 +83,46 @@ class Search:
         self.trials = [trial for trial in self.proposer.trials() if trial.status is not Status.RUNNING]
         self._clear_weights()
         while sum(trial.counts for trial in self.trials) < self.plan.trials:
-            if len({trial.config for trial in self.trials}) >= self.plan.size:
+            if self._exhausted():
                 return Ending.EXHAUSTED
             with interrupt.shield():
                 trial = self._propose()
             earlier = self._earlier(trial)
-            finished = self._train(trial, interrupt) if earlier is None else _answered(trial, earlier)
+            finished = self._evaluated(trial, interrupt) if earlier is None else _answered(trial, earlier)
             with interrupt.shield():
                 self._remember(finished)
             self._stop_when_hopeless()
         return Ending.BUDGET
 
+    def _exhausted(self) -> bool:
+        """Whether everything that closed forms do not rule out was tried."""
+        ruled_out = self.plan.constraints.rules_out
+        return len({t.config for t in self.trials if not ruled_out(t.scores)}) >= (self.plan.size or math.inf)
+
     def _propose(self) -> Trial:
-        repeated = len(list(takewhile(lambda trial: trial.repeats is not None, reversed(self.trials))))
-        return self.proposer.ask_untried() if repeated >= REPEATS_IN_A_ROW else self.proposer.ask()
+        untrained = len(list(takewhile(lambda trial: not trial.counts, reversed(self.trials))))
+        return self.proposer.ask_untried() if untrained >= UNTRAINED_IN_A_ROW else self.proposer.ask()
 
     def _earlier(self, trial: Trial) -> Trial | None:
         """The trial that already answers this one: same configuration, same seed. The setting is the study's."""
         key = (trial.config, trial.seed)
         return next((t for t in self.trials if t.repeats is None and (t.config, t.seed) == key), None)
 
-    def _train(self, trial: Trial, interrupt: Interrupt) -> Trial:
+    def _evaluated(self, trial: Trial, interrupt: Interrupt) -> Trial:
+        """Trained, unless it costs too much: what closed forms rule out is not even measured."""
+        plan, weights = self.plan, self._weights_of(trial.number)
+        job = Job(trial.config, trial.seed, plan.epochs, weights, self._checkpoint_of(trial), plan.test)
+        costs = self.evaluator.costs(job)
+        if not plan.constraints.broken(costs):
+            costs = {**costs, **self.evaluator.measure(job)}
+        if reason := plan.constraints.broken(costs):
+            return replace(trial, status=Status.REJECTED, scores=costs, reason=reason)
+        return self._train(trial, replace(job, costs=costs), interrupt)
+
+    def _train(self, trial: Trial, job: Job, interrupt: Interrupt) -> Trial:
         self.listener.started(trial, self.plan.standing(self.trials))
         with interrupt.shield():
             self.recorder.begin(trial)
-        plan, weights = self.plan, self._weights_of(trial.number)
-        job = Job(trial.config, trial.seed, plan.epochs, weights, self._checkpoint_of(trial), plan.test)
 
         def report(job: Job, epoch: int, scores: Scores) -> bool:
             self.listener.epoch(trial, epoch, job.epochs)
@@ -126,7 +147,8 @@ class Search:
         self.trials.append(trial)
         standing = self.plan.standing(self.trials)
         self._clear_weights(standing)
-        self.recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
+        if trial.status is not Status.REJECTED:
+            self.recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
         self.listener.finished(trial, standing)
 
     def _clear_weights(self, standing: Standing | None = None) -> None:
@@ -145,11 +167,17 @@ class Search:
         return self.plan.checkpoints / f"{identity}.ckpt" if self.plan.checkpoints else None
 
     def _stop_when_hopeless(self) -> None:
-        last = [trial for trial in self.trials if trial.repeats is None][-FAILURES_IN_A_ROW:]
+        last = [trial for trial in self.trials if trial.counts][-FAILURES_IN_A_ROW:]
         if len(last) == FAILURES_IN_A_ROW and last[0].failure and len({trial.failure for trial in last}) == 1:
             raise EvaluationError(
                 f"the last {FAILURES_IN_A_ROW} trials failed in the same way, {last[-1].failure}: {last[-1].reason}; "
                 "lower trainer.lr or trainer.batch_size, or choose a smaller backbone"
+            )
+        slow = list(takewhile(lambda trial: not trial.counts, reversed(self.trials)))
+        if len([t for t in slow if MEASURED in t.scores and t.repeats is None]) >= SLOW_IN_A_ROW:
+            raise EvaluationError(
+                f"the last {SLOW_IN_A_ROW} configurations that were measured were all too slow, such as "
+                f"{slow[0].reason}; raise space.constraints.{MEASURED}"
             )
 
 

@@ -22,13 +22,23 @@ from optuna.trial import FrozenTrial, TrialState
 
 from senas.core.address import hidden
 from senas.core.config import SEConfig
+from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.space import SearchSpace
 from senas.core.trial import Failure, Status, Trial
 from senas.errors import ConfigError, SpaceError, StudyError
 
-STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED, Status.FAILED: TrialState.FAIL}
-STATUSES = {state: status for status, state in STATES.items()}
+STATES = {
+    Status.COMPLETE: TrialState.COMPLETE,
+    Status.PRUNED: TrialState.PRUNED,
+    Status.FAILED: TrialState.FAIL,
+    Status.REJECTED: TrialState.PRUNED,  # with the constraint it breaks; a failed one would teach the sampler nothing
+}
+STATUSES = {
+    TrialState.COMPLETE: Status.COMPLETE,
+    TrialState.PRUNED: Status.PRUNED,  # or rejected: its record says so
+    TrialState.FAIL: Status.FAILED,
+}
 RECORD = "senas"
 """The user attribute of a trial that holds all of senas's record of it, and of a study that holds its fingerprint."""
 DRAWS = 1000
@@ -53,6 +63,7 @@ class OptunaProposer:
     sampler: Sampler
     pruner: optuna.pruners.BasePruner | None
     seed: int
+    constraints: Constraints = field(default_factory=Constraints)
     asked: dict[int, optuna.Trial] = field(default_factory=dict)
 
     def trials(self) -> list[Trial]:
@@ -93,6 +104,8 @@ class OptunaProposer:
     def tell(self, trial: Trial) -> None:
         running = self.asked.pop(trial.number)
         running.set_user_attr(RECORD, _record(trial))
+        for name, excess in self.constraints.excess(trial.scores).items():
+            running.set_constraint(name, excess)
         values = list(trial.values) if trial.status is Status.COMPLETE else None
         self.study.tell(running, values, state=STATES[trial.status])
 
@@ -117,11 +130,16 @@ class OptunaProposer:
             self.study.sampler = self.sampler(int.from_bytes(digest[:4], "big"))
 
     def _untried(self, tried: set[SEConfig]) -> SEConfig:
+        """Within the caps of the space, but not necessarily fast enough."""
         rng = np.random.default_rng((self.seed, len(self.study.get_trials(deepcopy=False))))
         for _ in range(DRAWS):
             config = self.space.draw(lambda _, options: options[int(rng.integers(len(options)))])
-            if config not in tried:
+            if config not in tried and self.space.fits(config):
                 return config
+        for _ in range(DRAWS):  # where few are within the caps
+            within = self.space.draw_within(lambda count: int(rng.integers(count)))
+            if within is not None and within not in tried:
+                return within
         for config in self.space:
             if config not in tried:
                 return config
@@ -139,12 +157,14 @@ def open_proposer(
     seed: int,
     fingerprint: Mapping[str, Any],
     start: Sequence[SEConfig],
+    constraints: Constraints | None = None,
 ) -> OptunaProposer:
     """Creates the study, or opens it where it stands.
 
     storage:      a journal file, or the URL of a database.
     fingerprint:  what must not change while the study lives, by dotted key.
     start:        configurations to evaluate first.
+    constraints:  what Optuna is told of each trial, so that samplers learn what is rejected.
     What a killed process was at is taken up again: it alone may be at the study now. Raises StudyError where the
     study's fingerprint is another one, naming what differs; ConfigError for a pruner with several objectives.
     """
@@ -168,7 +188,15 @@ def open_proposer(
         opened.set_trial_state_values(trial._trial_id, TrialState.WAITING)
     for config in start:
         study.enqueue_trial(space.encode(config), user_attrs={"origin": "start"}, skip_if_exists=True)
-    return OptunaProposer(study=study, space=space, objective=objective, sampler=sampler, pruner=pruner, seed=seed)
+    return OptunaProposer(
+        study=study,
+        space=space,
+        objective=objective,
+        sampler=sampler,
+        pruner=pruner,
+        seed=seed,
+        constraints=constraints or Constraints(),
+    )
 
 
 def read_trials(name: str, storage: str | Path, space: SearchSpace) -> list[Trial]:
@@ -267,6 +295,8 @@ def _record(trial: Trial) -> dict[str, Any]:
     }
     if trial.failure is not None:
         record |= {"failure": str(trial.failure), "reason": trial.reason}
+    if trial.status is Status.REJECTED:
+        record |= {"rejected": True, "reason": trial.reason}
     if trial.repeats is not None:
         record["repeats"] = trial.repeats
     return record
@@ -279,7 +309,7 @@ def _trial(frozen: FrozenTrial, space: SearchSpace) -> Trial:
         raise StudyError(f"trial {frozen.number} was not recorded by senas; this is not a study of senas")
     return Trial(
         number=frozen.number,
-        status=STATUSES[frozen.state],
+        status=Status.REJECTED if record.get("rejected") else STATUSES[frozen.state],
         config=space.draw(lambda name, _: str(frozen.params[name])),
         seed=record["seed"],
         scores=record["scores"],

@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import nn
 
 from senas.core.config import SEConfig
+from senas.core.latency import Latency
 from senas.core.ports import Listen, Pulse, Report
 from senas.core.recipe import Device, Recipe
 from senas.core.trial import Failure, Job, Result, Status
@@ -44,6 +45,7 @@ class Standalone:
     ) -> None:
         self.build, self.traced, self.data, self.recipe, self.device = build, traced, data, recipe, device
         self.metrics: Sequence[OwnMetric] = ()  # of the user's own, measured after each epoch
+        self.stopwatch: Callable[[nn.Module], Latency] | None = None  # where latency is asked for
         backbone = insert(build(), SEConfig(), traced)  # without the blocks that were taken out
         self.backbone_params, self.backbone_macs = params(backbone), macs(backbone, data.shape)
 
@@ -88,9 +90,13 @@ class Standalone:
             "macs": self.backbone_macs + job.config.macs(sites),
         }
 
+    def measure(self, job: Job) -> Mapping[str, float]:
+        """Latency of the job's network and how far its quartiles lie apart, where there is a stopwatch."""
+        return {} if self.stopwatch is None else self.stopwatch(self.network(job)).scores
+
     def _train(self, job: Job, report: Report, listen: Listen | None) -> Result:
         start = time.monotonic()
-        costs = self.costs(job)
+        costs = {**self.costs(job), **job.costs}
         watch = _Watch(
             job.seed,
             lambda epoch, scores: report(job, epoch, {**scores, **costs}),
