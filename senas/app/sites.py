@@ -1,56 +1,73 @@
 """senas sites: where in a backbone SE blocks can go, what they cost there, and how large a search space is on them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from senas.app.checks import backbone as backbone_of
+from senas.app.checks import constraints, shape, timing
+from senas.app.greeting import configurations
 from senas.app.schema import SitesConfig
-from senas.app.wiring import backbone_on_data, space_on
+from senas.app.wiring import backbone_on_data, space_on, stopwatches
 from senas.core.config import SEConfig
 from senas.core.space import SearchSpace
+from senas.model.backbones import build, input_channels
 from senas.model.cost import macs, params
+from senas.model.sites import Traced, trace
+from senas.model.surgery import insert
 from senas.report.console import Terminal
-from senas.report.table import sites_table, spoken
+from senas.report.sites import COSTS_RATIO, legend, site_rows, sites_table
+from senas.report.table import spoken
+
+CLASSES = 1000
+"""Of images to come, where nothing is said: ImageNet's."""
+
+NAMED = 6
+"""Choices with equal options that are named; the table above has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A backbone, traced, and the images that it was traced for."""
+
+    shape: tuple[int, int, int]
+    classes: int
+    remarks: Sequence[str]
+    backbone: Any
+    traced: Traced
 
 
 def found(config: SitesConfig) -> list[dict[str, object]]:
-    """One row a site: its placements, shape, and what a standard block at r = 16 costs there."""
-    _, _, traced = backbone_on_data(config.backbone, config.data)
-    rows = []
-    for site in traced.sites:
-        everywhere, place = SEConfig.everywhere([site]), site.output
-        rows.append(
-            {
-                "site": site.name,
-                "placements": ", ".join(site.places),
-                "channels": place.channels,
-                "height": place.height,
-                "width": place.width,
-                "params": everywhere.params(traced.sites),
-                "macs": everywhere.macs(traced.sites),
-            }
-        )
-    return rows
+    """One row a site: its stage, placements, shape, former block, and what a usual block at r = 16 costs there."""
+    return site_rows(_look(config).traced.sites)
 
 
 def main(config: SitesConfig) -> None:
-    """Prints the table of sites, and the choices of the search space. Trains nothing."""
-    data, construct, traced = backbone_on_data(config.backbone, config.data)
-    space = space_on(traced.sites, config.space)
-    backbone = construct()
-    rows = [
-        (everywhere.params(traced.sites), everywhere.macs(traced.sites))
-        for everywhere in (SEConfig.everywhere([site]) for site in traced.sites)
-    ]
-    channels, height, width = data.shape
+    """Prints the table of sites, the totals, and the choices of the search space. Trains nothing."""
+    looked = _look(config)
+    traced, sites, images = looked.traced, looked.traced.sites, looked.shape
+    bare = insert(looked.backbone, SEConfig(), traced)  # stripped of its own blocks, where they become sites
+    own_params, own_macs = params(bare), macs(bare, images)
+    everywhere = SEConfig.everywhere(sites, COSTS_RATIO)
+    space = space_on(sites, config.space).capped(constraints(config.space), own_params, own_macs)
     terminal = Terminal()
     terminal.say(
-        f"{config.backbone.name} on images of {channels} x {height} x {width}: {params(backbone):,} parameters, "
-        f"{spoken(macs(backbone, data.shape))} MACs, {len(traced.sites)} sites"
+        f"{config.backbone.name} on images of {images[0]} x {images[1]} x {images[2]}, {looked.classes:,} classes: "
+        f"{len(sites)} sites"
     )
-    for remark in data.remarks:
+    for remark in looked.remarks:
         terminal.say(remark)
-    terminal.show(sites_table(traced.sites, rows))
-    total = SEConfig.everywhere(traced.sites)
-    terminal.say(
-        f"SE everywhere at r = 16: {total.params(traced.sites):,} parameters, {total.macs(traced.sites):,} MACs"
-    )
+    terminal.show(sites_table(sites))
+    terminal.say("\n".join(legend(sites)))
+    lines = [("", ""), ("without SE", f"{own_params:,} parameters, {spoken(own_macs)} MACs for one image")]
+    if any(site.former for site in sites):
+        lines.append(("as it came", _with(SEConfig.former(sites), traced, own_params, own_macs)))
+    lines.append((f"SE everywhere at r = {COSTS_RATIO}", _with(everywhere, traced, own_params, own_macs)))
+    width = max(len(name) for name, _ in lines)
+    terminal.say("\n".join(f"{name:<{width}}  {words}".rstrip() for name, words in lines))
+    if config.latency:
+        _say_latency(terminal, config, [bare, insert(looked.backbone, everywhere, traced)], images)
     terminal.say(f"\n{spoken_space(space)}")
 
 
@@ -60,8 +77,45 @@ def spoken_space(space: SearchSpace) -> str:
     for choice in space.choices:
         alike.setdefault(tuple(choice.options), []).append(choice.name)
     lines = [
-        f"search space: {space.size:,} configurations from {len(space.choices)} choices, "
+        f"search space: {configurations(space)} from {len(space.choices)} choices, "
         f"at most {space.largest_params:,} SE parameters"
     ]
-    lines += [f"  {', '.join(names)}: {len(options)} options: {', '.join(options)}" for options, names in alike.items()]
+    for options, names in alike.items():
+        shown = names if len(names) <= NAMED else [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
+        lines.append(f"  {', '.join(shown)}: {len(options)} options: {', '.join(options)}")
     return "\n".join(lines)
+
+
+def _look(config: SitesConfig) -> Looked:
+    """On the data, or for images of the shape that was given: then no data are read."""
+    given = shape(config)
+    if given is None:
+        data, construct, traced = backbone_on_data(config.backbone, config.data)
+        return Looked(data.shape, len(data.classes), data.remarks, construct(), traced)
+    wanted, classes = backbone_of(config.backbone), config.classes or CLASSES
+    channels = input_channels(wanted, given[0], classes=classes)
+    remarks = [f"it takes {channels} channels: grey images are repeated"] if channels != given[0] else []
+    images = (channels, given[1], given[2])
+    construct = partial(build, wanted, classes=classes, channels=channels, size=images[1:])
+    backbone = construct()
+    traced = trace(backbone, images, strip_se=wanted.strip_se, leaves=wanted.leaves, modules=wanted.modules)
+    return Looked(images, classes, remarks, backbone, traced)
+
+
+def _with(config: SEConfig, traced: Traced, own_params: int, own_macs: int) -> str:
+    added, added_macs = config.params(traced.sites), config.macs(traced.sites)
+    return (
+        f"{own_params + added:,} parameters (+{added:,}, {added / own_params:.2%}), "
+        f"{spoken(own_macs + added_macs)} MACs (+{spoken(added_macs)}, {added_macs / own_macs:.2%})"
+    )
+
+
+def _say_latency(terminal: Terminal, config: SitesConfig, nets: Sequence[Any], images: tuple[int, int, int]) -> None:
+    """Without SE and with SE everywhere, measured in turn."""
+    assert config.latency is not None
+    plain, everywhere = stopwatches(nets, example=images, timing=timing(config.latency))
+    terminal.say(
+        f"latency without SE {plain}, with SE everywhere {everywhere}: "
+        f"{everywhere.median_ms / plain.median_ms:.3f} times as long\n"
+        f"  median (quartiles); {plain.timing.words}"
+    )

@@ -87,21 +87,3 @@ def spoken(count: float) -> str:
         if count >= size:
             return f"{count / size:.4g} {unit}"
     return f"{count:.0f}"
-
-
-def sites_table(sites: Sequence[Site], rows: Sequence[tuple[int, int]]) -> Table:
-    """A backbone's sites. rows: SE parameters and MACs of a standard block at r = 16, one pair a site."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("site", "placements", "C", "H x W", "params at r16", "MACs at r16"):
-        left = name in ("site", "placements")
-        table.add_column(name, justify="left" if left else "right", no_wrap=name != "placements")
-    for site, (params, macs) in zip(sites, rows, strict=True):
-        place = site.output
-        words = ", ".join(
-            placement if found == place else f"{placement} ({found.channels}, {found.height} x {found.width})"
-            for placement, found in site.places.items()
-        )
-        table.add_row(
-            site.name, words, str(place.channels), f"{place.height} x {place.width}", f"{params:,}", f"{macs:,}"
-        )
-    return table

@@ -165,9 +165,10 @@ def test_every_pick_is_shown_in_the_table(senas, copied, pick):
 def test_sites_says_where_blocks_can_go_and_what_they_cost(senas, folder):
     said = senas("sites")
     assert (said.code, said.err) == (0, "")
-    assert "resnet8 on images of 1 x 8 x 8: 75,002 parameters" in said.out
+    assert "resnet8 on images of 1 x 8 x 8, 10 classes: 3 sites" in said.out
+    assert "75,002 parameters, 747.1 k MACs for one image" in said.out
     assert re.findall(r"^ *(layer\d\.0) ", said.out, re.MULTILINE) == ["layer1.0", "layer2.0", "layer3.0"]
-    assert "SE everywhere at r = 16: 791 parameters" in said.out
+    assert "SE everywhere at r = 16  75,793 parameters (+791, 1.05%)" in said.out
     assert list(folder.iterdir()) == []
 
 

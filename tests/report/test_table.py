@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from senas.core.config import SEConfig
-from senas.report.table import HEADER, FrontTable, sites_table, spoken
+from senas.report.table import HEADER, FrontTable, spoken
 
 
 @pytest.fixture
@@ -106,9 +106,3 @@ def test_a_narrow_terminal_wraps_configurations_and_cuts_no_number(table, front)
 )
 def test_counts_are_spoken_in_four_digits(count, words):
     assert spoken(count) == words
-
-
-def test_the_table_of_sites_has_each_site_with_its_place_and_costs(sites):
-    rows = [line.split() for line in printed(sites_table(sites, [(49, 32), (1234567, 128)])).splitlines()[3:5]]
-    assert rows[0] == ["layer1.0", "standard,", "pre", "16", "8", "x", "8", "49", "32"]
-    assert rows[1] == ["layer2.0", "standard,", "pre", "32", "4", "x", "4", "1,234,567", "128"]
