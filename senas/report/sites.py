@@ -54,7 +54,7 @@ def sites_table(sites: Sequence[Site]) -> Table:
     for name in ("stage", "at", *elsewhere, "C", "H x W"):
         table.add_column(name, justify="right", no_wrap=True)
     if former:
-        table.add_column("it came with", overflow="fold")
+        table.add_column("former", overflow="fold")
     for name in ("params", "MACs"):
         table.add_column(name, justify="right", no_wrap=True)
     for site, row in zip(sites, site_rows(sites), strict=True):
@@ -76,6 +76,8 @@ def legend(sites: Sequence[Site]) -> list[str]:
     lines = [f"at {letter}: {', '.join(places)}" for places, letter in _letters(sites).items()]
     if elsewhere := _elsewhere(sites):
         lines.append(f"C: channels of the output, which gates see but for those at {' and '.join(elsewhere)}")
+    if any(site.former for site in sites):
+        lines.append("former: the SE block that the backbone came with there, taken out")
     lines.append(f"params, MACs: of the usual block there at r = {COSTS_RATIO} (1 MAC is 1 multiply-accumulate)")
     return lines
 
