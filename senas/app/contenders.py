@@ -103,9 +103,10 @@ def training_of(config: TrainConfig) -> Training:
     packages = {name: read(name) for name in exports}
     backbone = _backbone(config, packages)
     data = _data(config, packages)
-    images, traced, evaluator = bench(backbone, data, config.trainer)
+    images, builder, traced, evaluator = bench(backbone, data, config.trainer)
     images.test_dataloader()  # raises where there are no test images
     contenders, notes = _contenders(wanted, packages, traced.sites, _usual_gate(config, packages))
+    notes = [*images.remarks, *builder.remarks, *notes]
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     for name, package in packages.items():
         if package.provenance.get("seed") in seeds:
@@ -114,7 +115,7 @@ def training_of(config: TrainConfig) -> Training:
                 "another first_seed would not"
             )
     parts = {"data": data, "trainer": asdict(config.trainer)}
-    fingerprint = {**setting_of(parts, backbone), **contents_of(images)}
+    fingerprint = {**setting_of(parts, backbone), **contents_of(images, builder)}
     folder = StudyFolder(
         Path(config.root), config.name or f"train-{data['name']}-{backbone.name}-{digest(fingerprint)[:6]}"
     )

@@ -25,7 +25,7 @@ def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Seq
         f"{channels} x {height} x {width}; {config.backbone.name}: {setup.evaluator.backbone_params:,} parameters, "
         f"{len(setup.sites)} sites; {configurations(setup.space)}",
     ]
-    lines += data.remarks
+    lines += setup.remarks
     if setup.constraints.given:
         bounds = ", ".join(f"{name} at most {spoken(bound)}" for name, bound in setup.constraints.given.items())
         lines.append(f"constraints: {bounds}; what breaks one is not trained, and counts as no trial")

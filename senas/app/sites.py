@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from senas.app.checks import backbone as backbone_of
@@ -12,7 +11,7 @@ from senas.app.schema import SitesConfig
 from senas.app.wiring import backbone_on_data, space_on, stopwatches
 from senas.core.config import SEConfig
 from senas.core.space import SearchSpace
-from senas.model.backbones import build, input_channels
+from senas.model.backbones import Builder
 from senas.model.cost import macs, params
 from senas.model.sites import Traced, trace
 from senas.model.surgery import insert
@@ -90,14 +89,14 @@ def _look(config: SitesConfig) -> Looked:
     """On the data, or for images of the shape that was given: then no data are read."""
     given = shape(config)
     if given is None:
-        data, construct, traced = backbone_on_data(config.backbone, config.data)
-        return Looked(data.shape, len(data.classes), data.remarks, construct(), traced)
+        data, builder, traced = backbone_on_data(config.backbone, config.data)
+        return Looked(data.shape, len(data.classes), (*data.remarks, *builder.remarks), builder(), traced)
     wanted, classes = backbone_of(config.backbone), config.classes or CLASSES
-    channels = input_channels(wanted, given[0], classes=classes)
-    remarks = [f"it takes {channels} channels: grey images are repeated"] if channels != given[0] else []
-    images = (channels, given[1], given[2])
-    construct = partial(build, wanted, classes=classes, channels=channels, size=images[1:])
-    backbone = construct()
+    builder = Builder(wanted, classes=classes, channels=given[0], size=given[1:])
+    remarks = list(builder.remarks)
+    if builder.channels != given[0]:
+        remarks.append(f"it takes {builder.channels} channels: grey images are repeated")
+    images, backbone = (builder.channels, given[1], given[2]), builder()
     traced = trace(backbone, images, strip_se=wanted.strip_se, leaves=wanted.leaves, modules=wanted.modules)
     return Looked(images, classes, remarks, backbone, traced)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, make_dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from omegaconf import OmegaConf
@@ -30,7 +30,7 @@ from senas.core.standing import Standing
 from senas.core.trial import Trial
 from senas.errors import ConfigError
 from senas.model import latency
-from senas.model.backbones import build, input_channels
+from senas.model.backbones import Builder
 from senas.model.sites import Traced, trace
 from senas.report.console import Terminal
 from senas.report.reading import Reading
@@ -46,7 +46,11 @@ SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads", "data.root"
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The parts of one study. timing: how latency is measured, None where nothing reads it."""
+    """The parts of one study.
+
+    timing:   how latency is measured; None where nothing reads it.
+    remarks:  what people should know about the data and the backbone, a line each.
+    """
 
     config: SearchConfig
     folder: StudyFolder
@@ -58,6 +62,7 @@ class Setup:
     constraints: Constraints
     timing: Timing | None
     evaluator: Standalone
+    remarks: tuple[str, ...] = ()
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -103,6 +108,7 @@ class Setup:
             plain["latency"]["hardware"] = self.timing.hardware
         if "root" in plain["data"]:  # found again from another working directory
             plain["data"]["root"] = str(Path(plain["data"]["root"]).absolute())
+        plain["backbone"]["weights"] = found_again(plain["backbone"]["weights"])
         return plain
 
     def shown(self) -> dict[str, Any]:
@@ -118,14 +124,14 @@ def set_up(config: SearchConfig) -> Setup:
     """Everything a search, or a look at one, needs, of a configuration that was checked. Writes nothing."""
     if config.evaluator.name != "standalone":
         raise ConfigError(f'evaluator.name: there is no "{config.evaluator.name}"; there is standalone')
-    data, traced, evaluator = bench(config.backbone, config.data, config.trainer)
+    data, backbone, traced, evaluator = bench(config.backbone, config.data, config.trainer)
     bounds = constraints(config.space)
     space = space_on(traced.sites, config.space).capped(bounds, evaluator.backbone_params, evaluator.backbone_macs)
     objective, evaluator.metrics = _objective(config, space, len(data.classes))
     measured = _timing(config, [*objective.axes, *bounds.given])
     if measured:
         evaluator.stopwatch = partial(stopwatch, example=data.shape, timing=measured)
-    fingerprint = {**fingerprint_of(config, measured), **contents_of(data)}
+    fingerprint = {**fingerprint_of(config, measured), **contents_of(data, backbone)}
     name = config.study.name or f"{config.data['name']}-{config.backbone.name}-{digest(fingerprint)[:6]}"
     return Setup(
         config=config,
@@ -138,6 +144,7 @@ def set_up(config: SearchConfig) -> Setup:
         constraints=bounds,
         timing=measured,
         evaluator=evaluator,
+        remarks=(*data.remarks, *backbone.remarks),
     )
 
 
@@ -154,23 +161,36 @@ def set_up_again(root: str, name: str) -> Setup:
 
 def backbone_on_data(
     backbone: BackboneConfig, data: Mapping[str, Any], batch_size: int = BATCH_FOR_LOOKING
-) -> tuple[Images, Callable[[], Any], Traced]:
-    """The data, a function that builds the backbone for them with fresh weights, and the backbone traced."""
+) -> tuple[Images, Builder, Traced]:
+    """The data, what builds the backbone for them, and the backbone traced."""
     wanted, images = backbone_of(backbone), _data(data, batch_size)
     if wanted.size:
         images.resize(wanted.size)
-    images.repeat_channels(input_channels(wanted, images.shape[0], classes=len(images.classes)))
-    construct = partial(build, wanted, classes=len(images.classes), channels=images.shape[0], size=images.shape[1:])
+    channels, *size = images.shape
+    construct = Builder(wanted, classes=len(images.classes), channels=channels, size=(size[0], size[1]))
+    images.repeat_channels(construct.channels)
     traced = trace(construct(), images.shape, strip_se=wanted.strip_se, leaves=wanted.leaves, modules=wanted.modules)
     return images, construct, traced
 
 
-def bench(
-    backbone: BackboneConfig, data: Mapping[str, Any], trainer: TrainerConfig
-) -> tuple[Images, Traced, Standalone]:
-    """Data, the traced backbone, and what trains SE configurations of it on them."""
-    images, construct, traced = backbone_on_data(backbone, data, trainer.batch_size)
-    return images, traced, Standalone(construct, traced, images, recipe(trainer), device(trainer))
+class Bench(NamedTuple):
+    """What SE configurations are trained with."""
+
+    data: Images
+    backbone: Builder
+    traced: Traced
+    evaluator: Standalone
+
+
+def bench(backbone: BackboneConfig, data: Mapping[str, Any], trainer: TrainerConfig) -> Bench:
+    """Data, the backbone, its sites, and what trains SE configurations of it on them."""
+    images, builder, traced = backbone_on_data(backbone, data, trainer.batch_size)
+    return Bench(images, builder, traced, Standalone(builder, traced, images, recipe(trainer), device(trainer)))
+
+
+def found_again(weights: str | None) -> str | None:
+    """Initial weights as they are named from any working directory."""
+    return str(Path(weights).absolute()) if weights and Path(weights).is_file() else weights
 
 
 def space_on(sites: Sequence[Site], config: SpaceConfig) -> SearchSpace:
@@ -244,9 +264,10 @@ def setting_of(parts: Mapping[str, Any], backbone: BackboneConfig) -> dict[str, 
     return {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
 
 
-def contents_of(data: Images) -> dict[str, object]:
-    """What belongs into a fingerprint where the configuration does not say which images they are."""
-    return {"data.contents": data.contents} if data.contents else {}
+def contents_of(data: Images, backbone: Builder) -> dict[str, object]:
+    """What belongs into a fingerprint beside the configuration: which images and which weights they were."""
+    images = {"data.contents": data.contents} if data.contents else {}
+    return {**images, **({"backbone.weights": backbone.digest} if backbone.digest else {})}
 
 
 def digest(fingerprint: Mapping[str, object]) -> str:

@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from senas.core.backbone import Backbone
 from senas.errors import ConfigError
 from senas.model.cifar import CIFAR_DEPTHS, CifarResNet
-from senas.model.classifier import SIDES, Run, run, with_outputs
-from senas.model.libraries import timm_network, torchvision_network
+from senas.model.classifier import SIDES, Run, check, run, with_outputs
+from senas.model.libraries import AUXILIARY, TORCHVISION, timm_network, torchvision_network
 from senas.model.own import Own, own_network, own_of, takes_channels, takes_classes
+from senas.model.weights import Initial, fitted, read
 
-TORCHVISION = ("resnet18", "resnet34", "resnet50")
-"""Of torchvision's networks, those that have the short names of senas's own."""
 NAMES = (*(f"resnet{depth}" for depth in CIFAR_DEPTHS), *TORCHVISION)
 
 
@@ -29,15 +27,7 @@ def build(
     own:       what builds a custom backbone; None imports `backbone.target`.
     Raises ConfigError in one line for whatever cannot be built.
     """
-    if backbone.library == "torchvision":
-        return torchvision_network(backbone.name, backbone.args, classes=classes)
-    if backbone.library == "timm":
-        return timm_network(backbone.name, backbone.args, classes=classes, channels=channels)
-    if backbone.library == "custom":
-        return _custom(backbone, own, classes, channels, size).network
-    if backbone.args:
-        raise ConfigError(f"backbone.args: {backbone.name} takes none; backbone=torchvision backbone.name=... does")
-    return named(backbone.name, classes=classes, channels=channels, width=backbone.width)
+    return _built(backbone, classes, channels, size, own)[0]
 
 
 def named(name: str, *, classes: int, channels: int, width: int | None = None) -> nn.Module:
@@ -61,13 +51,11 @@ def named(name: str, *, classes: int, channels: int, width: int | None = None) -
 def input_channels(backbone: Backbone, channels: int, *, classes: int = 2, own: Own | None = None) -> int:
     """How many channels the images must have for this backbone.
 
-    torchvision's take 3, so grey images are repeated, and so do timm's with the weights that timm has. A custom
-    backbone takes the images' own where it can be told of them, else what its first convolution takes.
+    torchvision's take 3, so that grey images are repeated, and timm's the images' own. A custom backbone takes the
+    images' own where it can be told of them, else what its first convolution takes.
     """
     if backbone.library == "torchvision" or (backbone.library == "senas" and backbone.name in TORCHVISION):
         return 3
-    if backbone.library == "timm":
-        return 3 if backbone.weights else channels
     if backbone.library != "custom":
         return channels
     own = own or own_of(backbone)
@@ -78,30 +66,97 @@ def input_channels(backbone: Backbone, channels: int, *, classes: int = 2, own: 
     return channels if first is None else first.in_channels
 
 
-class _Custom(NamedTuple):
-    """A custom backbone, and the outputs of its classifier before that was replaced; None where it was not."""
+class Builder:
+    """Builds a backbone for one study: each time with fresh weights from torch's global generator, or with copies of
+    its initial ones, which are read once.
 
-    network: nn.Module
-    classifier: str = ""
-    before: int | None = None
+    channels:  that the images must have, see `input_channels`.
+    remarks:   what people should know of the backbone, a line each.
+    digest:    hexadecimal, of the initial weights; "" where there are none.
+    """
+
+    def __init__(
+        self, backbone: Backbone, *, classes: int, channels: int, size: tuple[int, int], own: Own | None = None
+    ) -> None:
+        """For images of so many channels, of (height, width) `size`.
+
+        Raises ConfigError for whatever cannot be built, takes no such images, or has initial weights that do not fit.
+        """
+        if backbone.library == "custom" and own is None:
+            own = own_of(backbone)
+        self._backbone, self._classes, self._size, self._own = backbone, classes, size, own
+        self._state: dict[str, Tensor] = {}
+        self.channels = input_channels(backbone, channels, classes=classes, own=own)
+        network, replaced = self._fresh()
+        initial = read(backbone)
+        self.digest = initial.digest if initial else ""
+        if initial and self.channels == channels != (trained_on := _first_channels(initial, network) or channels):
+            self.channels = trained_on
+            network, replaced = self._fresh()
+        what = _called(backbone)
+        seen = check(network, (self.channels, *size), classes=classes, what=what)
+        remarks = [replaced] if replaced else []
+        if backbone.library == "torchvision" and backbone.name in AUXILIARY and "aux_logits" not in backbone.args:
+            remarks.append(f"{what}: without its auxiliary heads, which compute in training only (aux_logits=False)")
+        if initial:
+            remarks.append(f"initial weights: {initial.source}, sha256 {initial.digest[:12]}")
+            self._state, more = fitted(initial, network, what=what, classifier=seen.classifier, classes=classes)
+            remarks += more
+        self.remarks = tuple(remarks)
+
+    def __call__(self) -> nn.Module:
+        network, _ = self._fresh()
+        network.load_state_dict(self._state, strict=False)
+        return network
+
+    def _fresh(self) -> tuple[nn.Module, str]:
+        return _built(self._backbone, self._classes, self.channels, self._size, self._own)
 
 
-def _custom(backbone: Backbone, own: Own | None, classes: int, channels: int, size: tuple[int, int] | None) -> _Custom:
-    own, what = own or own_of(backbone), _called(backbone)
+def _first_channels(initial: Initial, network: nn.Module) -> int | None:
+    """How many channels the images had that the weights were trained on, as the network's first convolution tells."""
+    first = next((name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)), "")
+    held = initial.state.get(f"{first}.weight")
+    return held.shape[1] if held is not None and held.ndim == 4 else None
+
+
+def _built(
+    backbone: Backbone, classes: int, channels: int, size: tuple[int, int] | None, own: Own | None
+) -> tuple[nn.Module, str]:
+    """The backbone with fresh weights, and what is to be said of it."""
+    if backbone.library == "torchvision":
+        return torchvision_network(backbone.name, backbone.args, classes=classes), ""
+    if backbone.library == "timm":
+        return timm_network(backbone.name, backbone.args, classes=classes, channels=channels), ""
+    if backbone.library == "custom":
+        return _custom(backbone, own or own_of(backbone), classes, channels, size)
+    if backbone.args:
+        raise ConfigError(f"backbone.args: {backbone.name} takes none; backbone=torchvision backbone.name=... does")
+    return named(backbone.name, classes=classes, channels=channels, width=backbone.width), ""
+
+
+def _custom(
+    backbone: Backbone, own: Own, classes: int, channels: int, size: tuple[int, int] | None
+) -> tuple[nn.Module, str]:
+    what = _called(backbone)
     network = own_network(what, own, backbone.args, classes=classes, channels=channels)
     if takes_classes(own):
-        return _Custom(network)
-    sizes = [each for each in (backbone.size, size) if each] or [(side, side) for side in SIDES]
+        return network, ""
+    sizes = [each for each in (size, backbone.size) if each] or [(side, side) for side in SIDES]
     seen = _seen(network, channels, sizes)
     if seen is None or getattr(seen.output, "ndim", 0) != 2 or seen.output.shape[1] == classes:
-        return _Custom(network)  # what is wrong with it, if anything, is found where it is checked on the images
+        return network, ""  # what is wrong with it, if anything, is found where it is checked on the images
     before = int(seen.output.shape[1])
     if seen.classifier is None:
         raise ConfigError(
             f"backbone.target: {what} gives {before:,} logits, and the images have {classes} classes; let it take "
             "`classes`, or end in a linear layer, which senas replaces"
         )
-    return _Custom(with_outputs(network, seen.classifier, classes), seen.classifier, before)
+    fresh = with_outputs(network, seen.classifier, classes)
+    return (
+        fresh,
+        f"classifier {seen.classifier}: {before:,} outputs, {classes} classes of the images; replaced by a fresh one",
+    )
 
 
 def _seen(network: nn.Module, channels: int, sizes: Sequence[tuple[int, int]]) -> Run | None:

@@ -53,15 +53,16 @@ def _run(network: nn.Module, shape: Sequence[int], device: str) -> Run:
     return Run(output, next((name for name, width in reversed(widths) if width == logits), None))
 
 
-def check(network: nn.Module, shape: Sequence[int], *, classes: int, what: str) -> None:
-    """Raises ConfigError where the network does not make (B, classes) of images of shape (C, H, W).
+def check(network: nn.Module, shape: Sequence[int], *, classes: int, what: str) -> Run:
+    """What comes of running the network. Raises ConfigError where it is not (B, classes) of images of shape (C, H, W).
 
     what:  the network, in words.
     """
     try:
-        output = run(network, shape).output
+        seen = run(network, shape)
     except Exception as error:  # whatever a network does
         raise ConfigError(_too_small(network, shape, what, error)) from error
+    output = seen.output
     if not isinstance(output, Tensor):
         raise ConfigError(
             f"backbone: {what} gives a {type(output).__name__}, and senas needs logits, a tensor (images, {classes})"
@@ -69,6 +70,7 @@ def check(network: nn.Module, shape: Sequence[int], *, classes: int, what: str) 
     if tuple(output.shape) != (BATCH, classes):
         given = ", ".join(["images", *map(str, output.shape[1:])])
         raise ConfigError(f"backbone: {what} gives a tensor ({given}), and senas needs logits (images, {classes})")
+    return seen
 
 
 def _too_small(network: nn.Module, shape: Sequence[int], what: str, error: Exception) -> str:

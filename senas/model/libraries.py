@@ -14,6 +14,8 @@ from torch import nn
 from senas.core.imported import spoken
 from senas.errors import ConfigError
 
+TORCHVISION = ("resnet18", "resnet34", "resnet50")
+"""Of torchvision's networks, those that senas knows by their name alone."""
 AUXILIARY = ("googlenet", "inception_v3")
 """Of torchvision's, those with auxiliary heads, which compute in training only."""
 GIVEN = {
