@@ -106,11 +106,12 @@ class SEConfig(Mapping[str, Block]):
         return [block.gate for block in self.values() if isinstance(block, SEBlock)]
 
     def words(self, sites: Sequence[Site]) -> str:
-        """For people: `r16 standard: all`, or `r4 pre: layer1.0, layer1.1 | r8 standard: layer3.0`, or `none`."""
+        """For people: `r16 standard: all`, or `r4 pre: layer1.0, layer1.1 | former: layer3.0`, or `none`."""
         spoken: dict[str, list[str]] = {}
         for site, block in self.on(sites):
-            spoken.setdefault(spoken_block(block, site), []).append(site.name)
-        everywhere = len(self) == len(sites) > 1 and len(spoken) == 1
+            came_with = site.former is not None and block == site.former.option
+            spoken.setdefault("former" if came_with else spoken_block(block, site), []).append(site.name)
+        everywhere = len(spoken) == 1 and len(self) > 1 and (len(self) == len(sites) or self == SEConfig.former(sites))
         parts = (f"{what}: {'all' if everywhere else ', '.join(where)}" for what, where in spoken.items())
         return " | ".join(parts) or "none"
 

@@ -5,9 +5,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from senas.core.block import Gate, Placement, SEBlock, width
+from senas.core.block import Gate, Original, Placement, SEBlock, width
 from senas.core.config import SEConfig, spoken_block
-from senas.core.site import Place, Site, stages
+from senas.core.site import Former, Place, Site, stages
 from senas.errors import SpaceError
 
 configs = st.from_type(SEConfig)
@@ -256,3 +256,32 @@ def test_a_width_is_spoken_as_the_smallest_usual_ratio_that_gives_it(hidden, pla
     channels = {Placement.STANDARD: 16, Placement.PRE: 8, Placement.POST: 24}
     site = Site("a", {placement: Place(c, 8, 8) for placement, c in channels.items()}, Place(16, 8, 8))
     assert spoken_block(SEBlock(hidden=hidden, placement=placement), site) == words
+
+
+@pytest.fixture
+def stripped():
+    place = Place(16, 8, 8)
+    places = dict.fromkeys([Placement.INNER, Placement.POST], place)
+    ours = Former(Placement.INNER, SEBlock(hidden=5, placement=Placement.INNER), params=181, macs=160)
+    theirs = Former(Placement.POST, None, params=272, macs=256)
+    return [Site("a", places, place, ours), Site("b", places, place, theirs), Site("c", places, place)]
+
+
+def test_blocks_that_the_backbone_came_with_are_called_former(stripped):
+    former = SEConfig.former(stripped)
+    assert former.words(stripped) == "former: all"
+    assert SEConfig({"a": former["a"]}).words(stripped) == "former: a"
+    assert SEConfig({**former, "c": former["a"]}).words(stripped) == "former: a, b | h5 inner: c"
+
+
+def test_a_block_that_cannot_be_written_as_one_of_ours_is_the_original(stripped):
+    former = SEConfig.former(stripped)
+    assert str(former) == "a: h5 inner; b: original"
+    assert SEConfig.parse(str(former)) == former == SEConfig.from_plain(former.plain())
+    assert (former.params(stripped), former.macs(stripped)) == (181 + 272, 160 + 256)
+
+
+@pytest.mark.parametrize("site", ["a", "c"])
+def test_an_original_where_there_is_none_is_refused(stripped, site):
+    with pytest.raises(SpaceError, match=f"site {site} has no block of the backbone's own that is kept as it is"):
+        SEConfig({site: Original()}).params(stripped)
