@@ -57,7 +57,9 @@ class Site:
 
     @property
     def usual(self) -> Placement | None:
-        """Where the literature would put a block: `standard`, else as near to the unit's end as it can be."""
+        """Where the literature would put a block: where the backbone had one, `standard`, else behind the inner part."""
+        if self.former:
+            return self.former.placement
         return next((p for p in USUAL if p in self.places), None)
 
     def placement(self, block: Block) -> Placement:

@@ -285,3 +285,8 @@ def test_a_block_that_cannot_be_written_as_one_of_ours_is_the_original(stripped)
 def test_an_original_where_there_is_none_is_refused(stripped, site):
     with pytest.raises(SpaceError, match=f"site {site} has no block of the backbone's own that is kept as it is"):
         SEConfig({site: Original()}).params(stripped)
+
+
+def test_se_everywhere_is_where_the_backbone_had_its_blocks(stripped):
+    places = [block.placement for block in SEConfig.everywhere(stripped).values()]
+    assert places == [Placement.INNER, Placement.POST, Placement.INNER]
