@@ -57,7 +57,7 @@ class Site:
 
     @property
     def usual(self) -> Placement | None:
-        """Where the literature would put a block: where the backbone had one, `standard`, else behind the inner part."""
+        """Where the literature would put a block: where the backbone had one, else `standard`, `inner`."""
         if self.former:
             return self.former.placement
         return next((p for p in USUAL if p in self.places), None)
