@@ -48,13 +48,13 @@ def sites_table(sites: Sequence[Site]) -> Table:
     """One line a site. The lists of placements, which many sites share, are letters; see `legend`."""
     letters, elsewhere = _letters(sites), _elsewhere(sites)
     former = any(site.former for site in sites)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     longest = max(len(site.name) for site in sites)
-    table.add_column("site", overflow="fold", min_width=min(longest, LONGEST_NAME))
+    table.add_column("site", overflow="fold", no_wrap=longest <= LONGEST_NAME)
     for name in ("stage", "at", *elsewhere, "C", "H x W"):
         table.add_column(name, justify="right", no_wrap=True)
     if former:
-        table.add_column("former", overflow="fold")
+        table.add_column("former", overflow="fold", min_width=len("former"))
     for name in ("params", "MACs"):
         table.add_column(name, justify="right", no_wrap=True)
     for site, row in zip(sites, site_rows(sites), strict=True):

@@ -1,12 +1,18 @@
 """Costs: the closed form against what is counted, against published numbers, and against timm's networks."""
 
+from contextlib import ExitStack
+from unittest.mock import patch
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torchvision import models
 
 from senas.core.block import Placement, SEBlock, width
 from senas.core.config import SEConfig
+from senas.core.site import stages
 from senas.model.backbones import named
 from senas.model.cost import macs, params
 from senas.model.sites import trace
@@ -60,6 +66,15 @@ def test_se_resnet50_has_the_parameters_of_the_paper(resnet50, reduction, total)
     assert params(insert(backbone, everywhere(traced, reduction, bias=False), traced)) == total
 
 
+# Hu et al., section 6.4: most of it is in the last stage, where leaving SE out costs little accuracy.
+def test_stages_of_se_resnet50_have_their_shares_of_the_parameters(resnet50):
+    _, traced = resnet50
+    config = everywhere(traced, 16, bias=False)
+    added = [sum(site.params(config[site.name]) for site in run) for run in stages(traced.sites)]
+    assert sum(added) == 2_514_944
+    assert [f"{100 * each / sum(added):.1f}" for each in added] == ["1.0", "5.2", "31.3", "62.5"]
+
+
 def test_se_resnet50_with_biases_has_28088024_parameters(resnet50):
     backbone, traced = resnet50
     assert params(insert(backbone, everywhere(traced, 16), traced)) == 28_088_024
@@ -70,6 +85,167 @@ def test_resnet50_takes_4089_million_multiply_accumulates_at_224_and_with_se_409
     plain = macs(backbone, IMAGENET)
     assert f"{plain / 1e9:.4f}" == "4.0892"
     assert f"{(plain + everywhere(traced, 16).macs(traced.sites)) / 1e9:.4f}" == "4.0917"
+
+
+def test_with_the_stride_where_the_paper_has_it_resnet50_takes_3858_million(resnet50):
+    """Its layout: each stage halves at the first 1 x 1 convolution, torchvision's at the 3 x 3 one."""
+    with torch.device("meta"):
+        backbone = models.resnet50(weights=None)
+    for module in backbone.modules():
+        if isinstance(module, models.resnet.Bottleneck):
+            module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
+    traced = trace(backbone, IMAGENET)
+    assert f"{macs(backbone, IMAGENET) / 1e9:.4f}" == "3.8580"
+    assert f"{macs(insert(backbone, everywhere(traced, 16), traced), IMAGENET) / 1e9:.4f}" == "3.8605"
+
+
+# Every family: whatever the network is, a block costs what the closed form says
+
+
+def without_weights(name, **options):
+    """A network of torchvision that takes no memory. RegNet computes its widths with tensors, and needs a device."""
+    if not name.startswith("regnet"):
+        with torch.device("meta"):
+            return models.get_model(name, weights=None, **options)
+    with ExitStack() as stack:
+        for init in ("normal_", "ones_", "zeros_", "kaiming_uniform_", "uniform_"):
+            stack.enter_context(patch.object(nn.init, init, lambda tensor, *_, **__: tensor))
+        return models.get_model(name, weights=None, **options).to("meta")
+
+
+def sides(name):
+    return 128 if name == "inception_v3" else 64
+
+
+@pytest.fixture(scope="module")
+def family():
+    """A network of torchvision by name, its trace, and what it has by itself; each made once."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            options = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
+            backbone = without_weights(name, **options)
+            example = (3, sides(name), sides(name))
+            made[name] = backbone, trace(backbone, example), params(backbone), macs(backbone, example), example
+        return made[name]
+
+    return of
+
+
+FAMILIES = [
+    "efficientnet_b0",
+    "mobilenet_v3_small",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "resnext50_32x4d",
+    "convnext_tiny",
+    "mnasnet0_5",
+]
+
+
+@settings(max_examples=3)
+@given(data=st.data())
+@pytest.mark.parametrize(
+    "name", [*FAMILIES[:1], *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])]
+)
+def test_the_closed_form_is_what_is_counted_in_every_family(family, name, data):
+    backbone, traced, own_params, own_macs, example = family(name)
+    blocks = {}
+    for site in traced.sites:
+        placement = data.draw(st.none() | st.sampled_from(list(site.places)))
+        if placement is not None:
+            hidden = data.draw(st.integers(1, 64))
+            blocks[site.name] = SEBlock(hidden=hidden, placement=placement, bias=data.draw(st.booleans()))
+    config = SEConfig(blocks)
+    net = insert(backbone, config, traced)
+    assert params(net) == own_params + config.params(traced.sites)
+    assert macs(net, example) == own_macs + config.macs(traced.sites)
+
+
+def published():
+    """Every network of torchvision that classifies, with each of its published weights at another image size."""
+    found = {}
+    for name in models.list_models(module=models):
+        for weights in models.get_model_weights(name):
+            found[name, weights.transforms.keywords["crop_size"]] = weights.meta
+    return [pytest.param(name, size, meta, id=f"{name}-{size}") for (name, size), meta in found.items()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size", "meta"), published())
+def test_counts_are_those_that_torchvision_publishes(name, size, meta):
+    """Its table is in units of 10^9 multiply-accumulates, rounded to three decimals, whatever it is called there."""
+    options = {"googlenet": {"aux_logits": False}, "vit": {"image_size": size}}
+    net = without_weights(name, **options.get(name.split("_")[0], {}))
+    assert params(net) == meta["num_params"]
+    assert macs(net, (3, size, size)) / 1e9 == pytest.approx(meta["_ops"], abs=0.000501)
+
+
+# What is counted
+
+
+def test_a_grouped_convolution_counts_the_channels_of_its_group():
+    assert macs(nn.Conv2d(8, 16, 3, padding=1, groups=4), (8, 5, 5)) == 2 * 9 * 16 * 25
+    assert macs(nn.Conv2d(8, 8, 3, padding=1, groups=8), (8, 5, 5)) == 9 * 8 * 25
+
+
+class Functional(nn.Module):
+    """Layers by hand: a linear one by its function, a product of matrices by its operator."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(5, 12))
+
+    def forward(self, x):
+        flat = x.flatten(1)
+        return nn.functional.linear(flat, self.weight) @ self.weight
+
+
+def test_functional_layers_and_products_of_matrices_are_counted():
+    assert macs(Functional(), (3, 2, 2)) == 12 * 5 + 5 * 12
+
+
+def test_attention_is_counted():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x):
+            tokens = x.flatten(2).transpose(1, 2)
+            return self.attention(tokens, tokens, tokens, need_weights=False)[0]
+
+    tokens = 9
+    assert macs(Attention(), (8, 3, 3)) == 4 * tokens * 8 * 8 + 2 * tokens * tokens * 8
+
+
+class Elsewhere(nn.Module):
+    """Looks at a value, and makes a tensor of its own on the CPU: neither can be on the meta device."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x):
+        return self.conv(x + torch.ones(1)) if float(x.sum()) == 0 else x
+
+
+def test_what_cannot_be_on_the_meta_device_is_counted_on_the_cpu():
+    assert macs(Elsewhere(), (3, 2, 2)) == 3 * 4 * 4
+
+
+def test_a_network_that_takes_no_such_image_fails_as_it_does_by_itself():
+    with pytest.raises(RuntimeError, match="channels"):
+        macs(nn.Conv2d(3, 4, 1), (1, 8, 8))
+
+
+def test_counting_copies_no_weights():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 10))
+    copied = []
+    with patch.object(torch.Tensor, "__deepcopy__", lambda self, memo: copied.append(self.shape) or self):
+        macs(net, (3, 8, 8))
+    assert copied == []
 
 
 def test_macs_are_counted_for_one_image():
