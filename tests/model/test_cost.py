@@ -146,9 +146,7 @@ FAMILIES = [
 
 @settings(max_examples=3)
 @given(data=st.data())
-@pytest.mark.parametrize(
-    "name", [*FAMILIES[:1], *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])]
-)
+@pytest.mark.parametrize("name", ["mobilenet_v2", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES)])
 def test_the_closed_form_is_what_is_counted_in_every_family(family, name, data):
     backbone, traced, own_params, own_macs, example = family(name)
     blocks = {}
@@ -176,7 +174,8 @@ def published():
 @pytest.mark.parametrize(("name", "size", "meta"), published())
 def test_counts_are_those_that_torchvision_publishes(name, size, meta):
     """Its table is in units of 10^9 multiply-accumulates, rounded to three decimals, whatever it is called there."""
-    options = {"googlenet": {"aux_logits": False}, "vit": {"image_size": size}}
+    drawn = {"init_weights": False}
+    options = {"googlenet": {"aux_logits": False, **drawn}, "inception": drawn, "vit": {"image_size": size}}
     net = without_weights(name, **options.get(name.split("_")[0], {}))
     assert params(net) == meta["num_params"]
     assert macs(net, (3, size, size)) / 1e9 == pytest.approx(meta["_ops"], abs=0.000501)

@@ -1,0 +1,36 @@
+"""How latency is measured, and what came out, as values."""
+
+import pytest
+
+from senas.core.latency import Latency, Timing
+from senas.errors import ConfigError
+
+
+def test_the_score_is_the_median_and_the_spread_between_the_quartiles():
+    measured = Latency(Timing(), (1.0, 2.0, 3.0, 4.0, 100.0))
+    assert measured.median_ms == 3.0
+    assert measured.quartiles_ms == (2.0, 4.0)
+    assert measured.scores == {"latency_ms": 3.0, "latency_spread_ms": 2.0}
+    assert str(measured) == "3 ms (2 to 4)"
+
+
+def test_words_say_runtime_hardware_batch_threads_and_repeats():
+    timing = Timing(hardware="AMD EPYC", threads=2, batch_size=8)
+    assert timing.words == "eager on AMD EPYC, batch of 8, 2 threads, 30 repeats"
+    assert Timing(device="cuda", repeats=1).words == "eager on cuda, batch of 1, 1 repeat"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"runtime": "tensorrt"}, ["latency.runtime", "eager, compile, onnx", '"tensorrt"']),
+        ({"device": "tpu"}, ["latency.device", "cpu, cuda", '"tpu"']),
+        ({"threads": 0}, ["latency.threads", "at least 1", "got 0"]),
+        ({"batch_size": 0}, ["latency.batch_size", "at least 1", "got 0"]),
+        ({"repeats": -1}, ["latency.repeats", "at least 1", "got -1"]),
+        ({"runtime": "onnx", "device": "cuda"}, ["latency.runtime=onnx", "CPU", "latency.device=cuda"]),
+    ],
+)
+def test_what_cannot_be_measured_so_is_refused_with_key_and_value(refused, fields, words):
+    with refused(ConfigError, *words):
+        Timing(**fields)
