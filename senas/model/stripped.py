@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from torch import fx, nn
 
@@ -77,10 +78,13 @@ def former_units(
     by_gap = {homes[residual.addition].path: residual for residual in residuals if residual.addition in homes}
     found = []
     for gap in gaps:
-        own, others = by_gap.get(gap.path), claimed - {flow.place(gap.cut)}
+        own = by_gap.get(gap.path)
+        others = claimed - {flow.place(gap.cut)}
         cuts = {p: cut for p, cut in own.cuts.items() if flow.place(cut) not in others} if own else {}
+        for residual in residuals:
+            others |= {flow.place(cut) for cut in residual.cuts.values() if residual is not own}
         end = own.addition if own else _end(flow, gap, alone[gap.parent] == 1)
-        found.append((end, _unit(flow, gap, cuts, end)))
+        found.append((end, _unit(flow, gap, cuts, others, end)))
     left = []
     for residual in residuals:
         cuts = {p: cut for p, cut in residual.cuts.items() if flow.place(cut) not in claimed}
@@ -112,13 +116,14 @@ def _end(flow: Flow, gap: Gap, alone: bool) -> fx.Node:
     return within[-1] if gap.parent and alone and within else source
 
 
-def _unit(flow: Flow, gap: Gap, cuts: dict[Placement, Cut], end: fx.Node) -> Unit:
+def _unit(flow: Flow, gap: Gap, cuts: dict[Placement, Cut], others: set[Any], end: fx.Node) -> Unit:
+    """The site of a gap, with these places beside its own; `others` are the places of other sites."""
     placement = _placement(flow, gap, cuts)
     if placement is None:
         placement = P.INNER
         cuts = {p: cut for p, cut in cuts.items() if p is not P.INNER_BEFORE_RELU}
         before = flow.activated(flow.by_name[gap.cut.source])
-        if before is not None:
+        if before is not None and flow.place(all_readers(before)) not in others:
             cuts[P.INNER_BEFORE_RELU] = all_readers(before)
         cuts[P.INNER] = gap.cut
     place = place_of(flow.by_name[gap.cut.source])

@@ -188,6 +188,23 @@ def randomised(net, seed=0):
     return net
 
 
+def perturbed(net, seed=0):
+    """Any network in float64, every weight and running statistic moved off what it was, by about as much as it is."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in net.double().state_dict().items():
+        if tensor.is_floating_point():
+            drawn = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+            scale = 0.2 if tensor.dim() < 2 else tensor.std().nan_to_num(0.1).clamp(min=0.01)
+            tensor.copy_(tensor * (1 + drawn.abs()) if "running_var" in name else tensor + scale * drawn)
+    return net
+
+
+@pytest.fixture(scope="session")
+def randomise():
+    """`randomise(net)` is the network in float64, with weights and running statistics that no fresh network has."""
+    return perturbed
+
+
 KINDS = {
     "basic": lambda: Net(Basic),
     "bottleneck": lambda: Net(Bottleneck),
