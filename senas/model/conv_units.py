@@ -28,9 +28,7 @@ def conv_units(flow: Flow) -> list[Unit]:
         cuts = {Placement.PRE: Cut(read.name, (node.name,)), Placement.POST: all_readers(end)}
         if activation:
             cuts[Placement.STANDARD] = all_readers(normed)
-        if not all(flow.by_name[cut.source] in flow.channels_first for cut in cuts.values()):
-            continue
-        found.append((str(node.target), end, cuts))
+        found.append((str(node.target), end, flow.readable(cuts)))
     units = []
     for name, (path, end, cuts) in zip(numbered([path for path, _, _ in found]), found, strict=True):
         owner, _, last = path.rpartition(".")

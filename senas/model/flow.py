@@ -61,6 +61,10 @@ class Flow:
             above = self.dominator[above]
         return found[::-1]
 
+    def readable(self, cuts: dict[Placement, Cut]) -> dict[Placement, Cut]:
+        """The cuts at which dimension 1 is the channels."""
+        return {p: cut for p, cut in cuts.items() if self.by_name[cut.source] in self.channels_first}
+
     def places(self, cuts: dict[Placement, Cut]) -> dict[Placement, Place]:
         """What a block finds at each cut, in the order in which a unit computes."""
         return {p: place_of(self.by_name[cuts[p].source]) for p in Placement if p in cuts}

@@ -76,7 +76,7 @@ def _cuts(flow: Flow, addition: fx.Node) -> dict[Placement, Cut]:
     paths = [(arg, flow.between(fork, arg, inclusive=True)) for arg in addition.args if isinstance(arg, fx.Node)]
     counts = [sum(isinstance(flow.module(node), nn.Conv2d) for node in nodes) for _, nodes in paths]
     if counts[0] == counts[1]:
-        return _readable(flow, cuts)  # which is the branch and which the shortcut cannot be told
+        return flow.readable(cuts)  # which is the branch and which the shortcut cannot be told
     (branch, branch_nodes), (shortcut, shortcut_nodes) = paths if counts[0] > counts[1] else paths[::-1]
 
     end, reader = branch, addition
@@ -104,9 +104,4 @@ def _cuts(flow: Flow, addition: fx.Node) -> dict[Placement, Cut]:
         if flow.place(cuts[Placement.INNER]) == flow.place(cuts[Placement.STANDARD]):
             del cuts[Placement.INNER]
             cuts.pop(Placement.INNER_BEFORE_RELU, None)
-    return _readable(flow, cuts)
-
-
-def _readable(flow: Flow, cuts: dict[Placement, Cut]) -> dict[Placement, Cut]:
-    """The cuts at which dimension 1 is the channels."""
-    return {placement: cut for placement, cut in cuts.items() if flow.by_name[cut.source] in flow.channels_first}
+    return flow.readable(cuts)
