@@ -1,9 +1,11 @@
 """Which network gets the SE blocks, as a value: it can be compared, written to a file and checked without torch."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from senas.core.arguments import check_arguments
 from senas.errors import ConfigError
 
 LIBRARIES = ("senas", "torchvision", "timm", "custom")
@@ -16,7 +18,7 @@ class Backbone:
     name:      in its library; of a custom one what it is called in tables and file names.
     library:   `senas` (the CIFAR residual networks, and a few of torchvision's), `torchvision`, `timm` or `custom`.
     target:    package.module:name of a function or class of the user's that builds it; for `custom` only.
-    args:      further arguments for what builds it: plain numbers, texts, lists and mappings.
+    args:      further arguments for what builds it: numbers, words, lists and mappings.
     weights:   initial ones: a file (safetensors, or a state dict), or a name that the library knows; None draws them.
     width:     channels of the first stage; for the CIFAR residual networks only.
     size:      (height, width) that images are scaled to; None takes them as they are.
@@ -37,6 +39,10 @@ class Backbone:
     modules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.+-]{1,64}", self.name):
+            raise ConfigError(
+                f'backbone.name must be a plain name of at most 64 letters, digits and . _ + -, got "{self.name:.80}"'
+            )
         if self.library not in LIBRARIES:
             raise ConfigError(f'backbone.library must be one of {", ".join(LIBRARIES)}, got "{self.library}"')
         if self.library == "custom" and not self.target:
@@ -45,6 +51,7 @@ class Backbone:
             raise ConfigError(
                 f"backbone.target is for backbone=custom, got {self.target} for {self.library}'s {self.name}"
             )
+        check_arguments(self.args, by_name=self.library != "custom")
         if self.width is not None and self.library != "senas":
             raise ConfigError(
                 f"backbone.width is for the CIFAR residual networks, got {self.width} for {self.name}; leave it out"
@@ -54,6 +61,12 @@ class Backbone:
         if self.modules and (self.strip_se or self.leaves):
             other = "strip_se" if self.strip_se else "leaves"
             raise ConfigError(f"backbone.modules names the sites without tracing, and backbone.{other} is of the trace")
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Backbone":
+        """The inverse of `plain`."""
+        told: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+        return cls(**told)
 
     def plain(self) -> dict[str, Any]:
         """What differs from the defaults, as plain mappings, lists, texts and numbers."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from senas.core.backbone import Backbone
 from senas.errors import ExportError
 
 CLASSES = 100_000
@@ -16,6 +17,11 @@ CHANNELS = 4_096
 SIDE = 16_384
 HIDDEN = 65_536
 LAYERS = 1_202
+MODULES = 10_000
+TEXT = 200
+PATHS = 2_000
+OPTIONS = ("library", "target", "args", "width", "size", "strip_se", "leaves", "modules")
+"""What may be said of a backbone: all but where initial weights came from."""
 PARAMETERS = 1_000_000_000
 """Of the whole network: 4 GB."""
 
@@ -44,9 +50,9 @@ def section(
 
 
 def backbone(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `senas.model.backbones.build`. Whether there is such a backbone is not looked at."""
+    """What it says of the backbone. Whether there is such a backbone is not looked at, and nothing is imported."""
     needed = ("name", "classes", "channels")
-    given = section(plain, "backbone", (*needed, "width"), needed)
+    given = section(plain, "backbone", (*needed, *OPTIONS), needed)
     name = given["name"]
     if not (isinstance(name, str) and len(name) <= 64):
         raise ExportError(f"backbone.name must be a name, got {_spoken(name)}")
@@ -56,16 +62,33 @@ def backbone(plain: Mapping[str, Any]) -> dict[str, Any]:
     for key, largest in (("classes", CLASSES), ("channels", CHANNELS), ("width", CHANNELS)):
         if key in given:
             _whole(given[key], f"backbone.{key}", largest)
+    for key in ("library", "target"):
+        if key in given and not (isinstance(given[key], str) and len(given[key]) <= TEXT):
+            raise ExportError(f"backbone.{key} must be a text, got {_spoken(given[key])}")
+    if type(given.get("strip_se", False)) is not bool:
+        raise ExportError(f"backbone.strip_se must be true or false, got {_spoken(given['strip_se'])}")
+    for value in _list(given.get("size", [1, 1]), "backbone.size", 2):
+        _whole(value, "backbone.size", SIDE)
+    for key in ("leaves", "modules"):
+        for value in _texts(given.get(key, []), f"backbone.{key}"):
+            if len(value) > TEXT:
+                raise ExportError(f"backbone.{key}: a module path is longer than {TEXT} characters: {_spoken(value)}")
+    Backbone.from_plain(  # refuses arguments that a file cannot have
+        {key: value for key, value in given.items() if key not in ("classes", "channels")}
+    )
     return given
 
 
-def images(plain: Mapping[str, Any], classes: int, channels: int) -> Input:
-    """What the network takes and gives: for a backbone of so many classes and input channels."""
+def images(plain: Mapping[str, Any], classes: int, channels: int, size: list[int] | None = None) -> Input:
+    """What the network takes and gives: for a backbone of so many classes and input channels, on images of
+    (height, width) `size` where it says so."""
     keys = ("shape", "mean", "std", "classes")
     given = section(plain, "input", keys, keys)
     shape = _list(given["shape"], "input.shape", 3)
     for value, name in zip(shape, ("channels", "height", "width"), strict=True):
         _whole(value, f"input.shape ({name})", SIDE)
+    if size and shape[1:] != size:
+        raise ExportError(f"input.shape is {shape[1]} x {shape[2]}, and images are scaled to {size[0]} x {size[1]}")
     if shape[0] != channels:
         raise ExportError(f"input.shape has {shape[0]} channels, and the backbone takes {channels}")
     mean, std = (
@@ -99,6 +122,12 @@ def hidden_widths(blocks: object) -> None:
             raise ExportError(f"se: site {_spoken(site)}: hidden must be at most {HIDDEN:,}, got {_spoken(hidden)}")
 
 
+def modules(count: int) -> None:
+    """Raises ExportError for a network with more modules than MODULES."""
+    if count > MODULES:
+        raise ExportError(f"the network would have more than {MODULES:,} modules, and no more are built from a file")
+
+
 def parameters(count: int) -> None:
     """Raises ExportError for a network with more parameters than PARAMETERS."""
     if count > PARAMETERS:
@@ -123,6 +152,12 @@ def _finite(value: float) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond the largest float
         return False
+
+
+def _texts(value: object, key: str) -> list[str]:
+    if not isinstance(value, list) or len(value) > PATHS or not all(isinstance(each, str) for each in value):
+        raise ExportError(f"{key} must be a list of at most {PATHS:,} texts, got {_spoken(value)}")
+    return value
 
 
 def _list(value: object, key: str, length: int) -> list[Any]:

@@ -37,10 +37,12 @@ def write(
     onnx: bool = False,
     overwrite: bool = False,
     part: str = "validation",
+    trust: Sequence[str] = (),
 ) -> Parity:
     """Writes se.yaml, weights.safetensors, README.md and, with `onnx`, model.onnx; loads them and compares predictions.
 
-    part:  what of the data the batches are, in words.
+    part:   what of the data the batches are, in words.
+    trust:  packages that a backbone of one's own is imported from, to load it again.
     Raises ExportError for a folder that may not be replaced (see `target.replaced`) or cannot be written, and where
     predictions differ by more than `onnx.TOLERANCE`; a folder that could not be written whole is as it was before.
     """
@@ -56,7 +58,7 @@ def write(
             (draft / WEIGHTS_FILE).write_bytes(save(state))
             if onnx:
                 write_onnx(draft, net, exported, text)
-            parity = replace(_compare(net, draft, batches), part=part)
+            parity = replace(_compare(net, draft, batches, trust), part=part)
             (draft / CARD_FILE).write_text(card(exported, sites, parity, versions(onnx=onnx)))
             folder.mkdir(exist_ok=True)
             for name in FILES:
@@ -82,9 +84,9 @@ def versions(*, onnx: bool = False) -> dict[str, str]:
     return found
 
 
-def _compare(net: nn.Module, draft: Path, batches: Batches) -> Parity:
+def _compare(net: nn.Module, draft: Path, batches: Batches, trust: Sequence[str]) -> Parity:
     """Raises ExportError where the reloaded network, or model.onnx where it is there, predicts something else."""
-    reloaded, net = load(draft), net.cpu().eval()
+    reloaded, net = load(draft, trust=trust), net.cpu().eval()
     count, difference, loss, correct = 0, 0.0, 0.0, 0.0
     some: list[Tensor] = []
     with torch.no_grad():

@@ -13,61 +13,106 @@ from senas.core.backbone import Backbone
 from senas.core.block import SEBlock
 from senas.core.config import SEConfig
 from senas.core.site import Site
+from senas.core.trust import is_trusted, packages, suggested
 from senas.errors import ConfigError, ExportError, SpaceError, SurgeryError
 from senas.exported import bounds
+from senas.exported.growth import bounded
 from senas.exported.package import Exported, read
 from senas.model.backbones import build
 from senas.model.cost import params
+from senas.model.own import Own, own_of
 from senas.model.sites import Traced, trace
 from senas.model.surgery import insert
 
 WEIGHTS_FILE = "weights.safetensors"
 KEEP = ("width", "ratio")
+Trust = str | Sequence[str]
 
 
-def network(exported: Exported) -> nn.Module:
-    """The network that an export describes, with fresh weights.
+def network(exported: Exported, *, backbone: Own | None = None, trust: Trust = ()) -> nn.Module:
+    """The network that an export describes, with fresh weights. Nothing is fetched.
 
+    backbone:  what builds it, or the network itself, where it is not of a library.
+    trust:     packages that the export may import it from.
     Raises ExportError where senas cannot build it, or where it is larger than anything that a study trains.
     """
     try:
-        with torch.device("meta"):  # counted before it is given memory
-            backbone_params = params(_build(exported))
-        bounds.parameters(backbone_params)
-        bounds.parameters(backbone_params + exported.config.params(_sites(exported)))
-        backbone = _build(exported)
-        return insert(backbone, exported.config, _trace(backbone, exported))
-    except ConfigError as error:
-        raise ExportError(str(error)) from error
+        own = _own(exported, backbone, trust)
+        traced = _traced(exported, own)
+        return insert(_build(exported, own), exported.config, traced)
     except (SpaceError, SurgeryError, RuntimeError) as error:
         cause = str(error).splitlines()[0]
         raise ExportError(f"this SE configuration does not fit its backbone: {cause}") from error
 
 
-def _sites(exported: Exported) -> tuple[Site, ...]:
-    """The sites of an export's backbone, found without giving it memory."""
-    with torch.device("meta"):
-        return _trace(_build(exported), exported).sites
+def check(exported: Exported, *, backbone: Own | None = None, trust: Trust = ()) -> None:
+    """Raises ExportError as `network` does, which this builds without giving it memory."""
+    try:
+        _traced(exported, _own(exported, backbone, trust))
+    except (SpaceError, SurgeryError, RuntimeError) as error:
+        cause = str(error).splitlines()[0]
+        raise ExportError(f"this SE configuration does not fit its backbone: {cause}") from error
 
 
-def _build(exported: Exported) -> nn.Module:
-    given = dict(exported.backbone)
-    classes, channels = given.pop("classes"), given.pop("channels")
-    return build(Backbone(**given), classes=classes, channels=channels)
+def _own(exported: Exported, given: Own | None, trust: Trust) -> Own | None:
+    """What builds a custom backbone: what was handed over, or what the export names, where that is trusted."""
+    backbone = _backbone(exported)
+    if backbone.target is None:
+        if given is not None:
+            raise ExportError(f"this export is of {backbone.name}, which senas builds; leave backbone= out")
+        return None
+    if given is not None:
+        return given
+    if not is_trusted(backbone.target, packages(trust)):
+        raise ExportError(
+            f"this export is of a backbone of somebody's own, {backbone.target}, and a file imports no code: hand it "
+            f'over as backbone=..., or trust its package: trust="{suggested(backbone.target)}"'
+        )
+    try:
+        return own_of(backbone)
+    except ConfigError as error:
+        raise ExportError(str(error)) from error
 
 
-def _trace(backbone: nn.Module, exported: Exported) -> Traced:
-    how = {key: exported.backbone[key] for key in ("strip_se", "leaves", "modules") if key in exported.backbone}
-    return trace(backbone, exported.shape, **how)
+def _backbone(exported: Exported) -> Backbone:
+    return Backbone.from_plain({k: v for k, v in exported.backbone.items() if k not in ("classes", "channels")})
 
 
-def load(folder: Path | str) -> nn.Module:
+def _build(exported: Exported, own: Own | None) -> nn.Module:
+    told = exported.backbone
+    size = exported.shape[1:]
+    try:
+        return build(_backbone(exported), classes=told["classes"], channels=told["channels"], size=size, own=own)
+    except ConfigError as error:
+        raise ExportError(str(error)) from error
+
+
+def _traced(exported: Exported, own: Own | None) -> Traced:
+    """The backbone of an export, traced without giving it memory. Code of the caller's own is not bounded."""
+    if own is not None:
+        backbone = _build(exported, own)
+    else:
+        with torch.device("meta"), bounded():
+            backbone = _build(exported, own)
+    bounds.parameters(params(backbone))
+    how = _backbone(exported)
+    traced = trace(backbone, exported.shape, strip_se=how.strip_se, leaves=how.leaves, modules=how.modules)
+    bounds.parameters(params(backbone) + exported.config.params(traced.sites))
+    return traced
+
+
+def load(folder: Path | str, *, backbone: Own | None = None, trust: Trust = ()) -> nn.Module:
     """The exported network with its trained weights, in eval mode: normalised images (B, C, H, W) -> logits.
 
+    backbone:  for an export of a backbone of one's own: the function or class that builds it, or the network itself,
+               of which a copy is made. Libraries' are built by senas.
+    trust:     or the package that the export may import it from, or several. No file imports anything else.
+
     `read` on the same folder says how images are normalised, and what the classes are called.
-    Raises ExportError for files that are missing, corrupt or do not belong together.
+    Raises ExportError for files that are missing, corrupt or do not belong together, and for code without trust.
     """
-    return with_weights(network(read(folder)), Path(folder) / WEIGHTS_FILE)
+    net = network(read(folder), backbone=backbone, trust=trust)
+    return with_weights(net, Path(folder) / WEIGHTS_FILE)
 
 
 def with_weights(net: nn.Module, file: Path) -> nn.Module:
@@ -107,6 +152,8 @@ def insert_se(
     example_input: Tensor | Sequence[int],
     *,
     keep: str = "width",
+    backbone: Own | None = None,
+    trust: Trust = (),
 ) -> nn.Module:
     """A copy of `module` with an SE configuration in it: a value, or an se.yaml or its folder. `module` stays as it is.
 
@@ -115,6 +162,7 @@ def insert_se(
                     widths as they are written, so that on a site with more channels the same width is a larger ratio.
                     `ratio`: hidden units per channel, so that a site with twice the channels gets twice the hidden
                     width (rounded down, at least 1); this needs an se.yaml, which knows that network.
+    backbone, trust: as for `load`; read with keep="ratio" only, which builds that network.
     Sites that the configuration does not name stay without SE.
     Raises SpaceError where the module lacks a site of the configuration, naming it; SurgeryError where it cannot be
     traced; ConfigError for another `keep`, or a ratio of a configuration that is only a value; ExportError for a file
@@ -123,17 +171,19 @@ def insert_se(
     if keep not in KEEP:
         raise ConfigError(f'keep must be one of {", ".join(KEEP)}, got "{keep}"')
     shape = tuple(example_input.shape[1:]) if isinstance(example_input, Tensor) else tuple(example_input)
-    traced = trace(module, shape)
     if isinstance(configuration, SEConfig):
+        traced = trace(module, shape)
         if keep == "ratio":
             raise ConfigError(
                 'keep="ratio" needs the se.yaml: an SEConfig does not know how many channels its sites had'
             )
         return insert(module, configuration, traced)
     exported = read(configuration)
-    config = exported.config
+    config, how = exported.config, _backbone(exported)
+    traced = trace(module, shape, strip_se=how.strip_se, leaves=how.leaves, modules=how.modules)
     if keep == "ratio":
-        config = _same_ratios(config, _sites(exported), traced.sites)
+        before = _traced(exported, _own(exported, backbone, trust))
+        config = _same_ratios(config, before.sites, traced.sites)
     bounds.parameters(params(module) + config.params(traced.sites))
     return insert(module, config, traced)
 

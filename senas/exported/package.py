@@ -1,6 +1,7 @@
 """se.yaml: an SE configuration as a file that people read, and everything that a network is built from.
 
-Nothing is pickled, and no file can make senas import anything: backbones are named, and built by senas.
+Nothing is pickled, and no file can make senas import anything: backbones are named, and built by senas, or by what the
+reader hands over or trusts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ SECTIONS = ("format", "backbone", "input", "se", "scores", "provenance")
 class Exported:
     """What se.yaml says.
 
-    backbone:    arguments of `senas.model.backbones.build`.
+    backbone:    what `core.backbone.Backbone.plain` gives, without initial weights, and classes and channels.
     shape:       (C, H, W) of the images; `mean` and `std` (C) turn pixels in [0, 1] into what the network takes.
     scores:      as measured in the study; `provenance`: how it was found.
     """
@@ -134,7 +135,7 @@ def _exported(plain: dict[str, Any]) -> Exported:
         raise ExportError(f'unknown section "{str(unknown[0])[:40]}"; there are {", ".join(SECTIONS)}')
     bounds.hidden_widths(plain["se"])
     backbone = bounds.backbone(plain)
-    images = bounds.images(plain, backbone["classes"], backbone["channels"])
+    images = bounds.images(plain, backbone["classes"], backbone["channels"], backbone.get("size"))
     return Exported(
         config=SEConfig.from_plain(plain["se"]),
         backbone=backbone,

@@ -11,22 +11,14 @@ from typing import Any
 
 from torch import nn
 
+from senas.core.arguments import BY_IMAGES, NEVER
 from senas.core.imported import spoken
-from senas.errors import ConfigError
+from senas.errors import ConfigError, SenasError
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
 """Of torchvision's networks, those that senas knows by their name alone."""
 AUXILIARY = ("googlenet", "inception_v3")
 """Of torchvision's, those with auxiliary heads, which compute in training only."""
-GIVEN = {
-    **dict.fromkeys(("num_classes", "classes", "in_chans", "in_channels", "channels"), "it is told by the images"),
-    **dict.fromkeys(
-        ("pretrained", "weights", "weights_backbone", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path"),
-        "initial weights are named by backbone.weights",
-    ),
-    **dict.fromkeys(("progress", "cache_dir"), "it is of no use here"),
-}
-"""Arguments that a library's constructor is told by senas, or never: why."""
 
 
 def torchvision_network(name: str, args: Mapping[str, Any], *, classes: int) -> nn.Module:
@@ -37,7 +29,6 @@ def torchvision_network(name: str, args: Mapping[str, Any], *, classes: int) -> 
     """
     from torchvision import models
 
-    check_arguments(args)
     known = models.list_models(module=models)
     if name not in known:
         if name in models.list_models():
@@ -63,7 +54,6 @@ def timm_network(name: str, args: Mapping[str, Any], *, classes: int, channels: 
     Raises ConfigError where timm is not installed, for a name that it does not have, and for arguments that it does
     not take.
     """
-    check_arguments(args)
     library = timm()
     # Not through create_model alone: that takes addresses of models too.
     if not library.is_model(name.partition(".")[0]):
@@ -81,18 +71,11 @@ def timm() -> Any:
     return library
 
 
-def check_arguments(args: Mapping[str, Any]) -> None:
-    """Raises ConfigError for an argument that is not the user's to give."""
-    for key in args:
-        if key in GIVEN:
-            raise ConfigError(f"backbone.args.{key}: {GIVEN[key]}; leave it out")
-
-
 def built(what: str, construct: Callable[..., Any], /, **arguments: Any) -> Any:
     """What a constructor gives; what it raises becomes one line that names backbone.args."""
     try:
         return construct(**arguments)
-    except MemoryError:
+    except (MemoryError, SenasError):
         raise
     except Exception as error:  # a library's code, or the user's, with arguments of the user's: anything
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
@@ -119,7 +102,9 @@ def _arguments(construct: Callable[..., Any]) -> list[str]:
     except (TypeError, ValueError, NameError):
         return []
     return [
-        p.name for p in parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in GIVEN
+        p.name
+        for p in parameters.values()
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in {**BY_IMAGES, **NEVER}
     ]
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import nn
 
+from senas.core.arguments import BY_IMAGES
 from senas.core.backbone import Backbone
 from senas.core.imported import imported
 from senas.errors import ConfigError
-from senas.model.libraries import GIVEN, built
+from senas.model.libraries import built
 
 Own = Callable[..., nn.Module] | nn.Module
 """What builds a network, or one that copies are made of."""
@@ -41,7 +42,7 @@ def own_network(what: str, own: Own, args: Mapping[str, Any], *, classes: int, c
         return copy.deepcopy(own)
     told = {key: value for keys, value in ((CLASSES, classes), (CHANNELS, channels)) for key in _taken(own, keys)}
     if given := [key for key in args if key in told]:
-        raise ConfigError(f"backbone.args.{given[0]}: {GIVEN[given[0]]}; leave it out")
+        raise ConfigError(f"backbone.args.{given[0]}: {BY_IMAGES[given[0]]}")
     network = built(what, own, **{**args, **told})
     if not isinstance(network, nn.Module):
         raise ConfigError(
