@@ -25,6 +25,7 @@ from senas.core.objective import Penalized
 from senas.core.recipe import Device, Recipe
 from senas.core.space import Axes
 from senas.core.standing import PICKS
+from senas.core.trust import packages
 from senas.errors import ConfigError
 
 ANSWER_SECONDS = 4.0
@@ -42,6 +43,7 @@ def check(command: str, config: Any) -> None:
         _seeds(config)
     elif command == "dashboard" and not 0 <= config.port < 65536:
         raise ConfigError(f"port must be between 0 and 65535, got {config.port}")
+    packages(getattr(config, "trust", ()))
     if not config.root.strip():
         raise ConfigError("root is empty; name the folder that everything is written to")
     if trainer := getattr(config, "trainer", None):

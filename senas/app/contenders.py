@@ -5,15 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from omegaconf import MISSING
-
 from senas.app.checks import backbone as backbone_of
 from senas.app.checks import init
-from senas.app.paths import StudyFolder, conf_dir
+from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, TrainConfig
-from senas.app.show import SPLIT
-from senas.app.wiring import bench, contents_of, digest, setting_of
+from senas.app.taken_over import backbone_for, data_for, data_of
+from senas.app.wiring import bench, contents_of, digest, found_again, setting_of
 from senas.core.address import hidden
 from senas.core.block import Gate, Init
 from senas.core.comparison import Comparison, LossOnTest
@@ -35,6 +32,7 @@ class Training:
     """The parts of one comparison of trainings.
 
     source:  the data's options, as they were given or found.
+    initial: the initial weights, in words; "" where they are drawn.
     unseen:  whether the searches that found the configurations are known not to have seen the test images.
     """
 
@@ -49,6 +47,7 @@ class Training:
     contenders: Mapping[str, SEConfig]
     backbone: BackboneConfig
     notes: Sequence[str]
+    initial: str
 
     @property
     def tested_on(self) -> str:
@@ -81,7 +80,7 @@ class Training:
             **asdict(self.config),
             "name": self.folder.name,
             "data": dict(self.source),
-            "backbone": backbone_of(self.backbone).plain(),
+            "backbone": {**backbone_of(self.backbone).plain(), "weights": found_again(self.backbone.weights)},
             "contenders": {name: se.plain() for name, se in self.contenders.items()},
         }
 
@@ -100,15 +99,15 @@ def training_of(config: TrainConfig) -> Training:
     if missing := [name for name in exports if not Path(name).exists()]:
         key = "against" if missing[0] in config.against else "se"
         raise ConfigError(f'{key}: there is no "{missing[0]}"; it takes {", ".join(BASELINES)}, and what was exported')
-    packages = {name: read(name) for name in exports}
-    backbone = _backbone(config, packages)
-    data = _data(config, packages)
+    exported = {name: read(name) for name in exports}
+    backbone, notes = backbone_for(config, exported)
+    data = data_for(config, exported)
     images, builder, traced, evaluator = bench(backbone, data, config.trainer)
     images.test_dataloader()  # raises where there are no test images
-    contenders, notes = _contenders(wanted, packages, traced.sites, _usual_gate(config, packages))
-    notes = [*images.remarks, *builder.remarks, *notes]
+    contenders, more = _contenders(wanted, exported, traced.sites, _usual_gate(config, exported))
+    notes = [*images.remarks, *builder.remarks, *notes, *more]
     seeds = range(config.first_seed, config.first_seed + config.seeds)
-    for name, package in packages.items():
+    for name, package in exported.items():
         if package.provenance.get("seed") in seeds:
             notes.append(
                 f"{name} was chosen by seed {package.provenance['seed']}, which is among these: it flatters it there; "
@@ -127,12 +126,13 @@ def training_of(config: TrainConfig) -> Training:
         fingerprint=fingerprint,
         data=images,
         source=data,
-        unseen=_unseen(config, data, packages),
+        unseen=_unseen(config, data, exported),
         traced=traced,
         evaluator=evaluator,
         contenders=contenders,
         backbone=backbone,
         notes=notes,
+        initial=builder.initial,
     )
 
 
@@ -143,69 +143,10 @@ def _names(key: str, given: Any) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _backbone(config: TrainConfig, packages: Mapping[str, Exported]) -> BackboneConfig:
-    """The one that was asked for, else the one that the configurations were exported with."""
-    if config.backbone is None:
-        found = {name: _built(package.backbone) for name, package in packages.items()}
-        first = next(iter(found), None)
-        if first is None:
-            raise ConfigError("backbone must be given where no exported configuration names one: backbone=resnet20")
-        if other := next((name for name in found if found[name] != found[first]), None):
-            raise ConfigError(
-                f"se: {first} is for {found[first]['name']}, {other} for {found[other]['name']}; name the backbone "
-                "for both: backbone=..."
-            )
-        return BackboneConfig(**found[first])
-    return config.backbone
-
-
-def _built(backbone: Mapping[str, Any]) -> dict[str, Any]:
-    """What `conf/backbone` says of it: classes and channels come from the data."""
-    return {key: value for key, value in backbone.items() if key not in ("classes", "channels")}
-
-
-def _data(config: TrainConfig, packages: Mapping[str, Exported]) -> dict[str, Any]:
-    """Those that were asked for, else those that the configurations were found on."""
-    given = config.data or {}
-    if "name" in given:
-        return given
-    found = [_data_of(Path(config.root), package) for package in packages.values()]
-    if not found:
-        raise ConfigError("data must be given where no exported configuration names them: data=fashion_mnist")
-    if any(data != found[0] for data in found):
-        raise ConfigError("se: these configurations were found on different data; name those to train on: data=...")
-    data = {**found[0], **given}
-    if data.get("root") == MISSING:
-        raise ConfigError(
-            f"data.root must be given: +data.root=...; the study of this export is not in {config.root}, and an export "
-            "does not say where the images lie"
-        )
-    return data
-
-
-def _data_of(root: Path, package: Exported) -> dict[str, Any]:
-    """From the study's folder where it is still there: it knows where the images lie. Else from the export."""
-    study = str(package.provenance.get("study", ""))
-    launched = root / study / "config.yaml"
-    if study and Path(study).name == study and launched.is_file():
-        data: dict[str, Any] = yaml.safe_load(launched.read_text())["data"]
-        return data
-    name = str(package.provenance.get("data", ""))
-    default = conf_dir() / "data" / f"{name}.yaml"
-    if name == "custom":  # no file that was handed over may name code to be imported
-        raise ConfigError("data must be given: the export was found on data of your own, data=custom data.target=...")
-    if Path(name).name != name or not default.is_file():
-        raise ConfigError(f'data must be given: the export says "{name}", which senas does not know by that name')
-    plain: dict[str, Any] = yaml.safe_load(default.read_text())
-    split = package.provenance.get("split")
-    told = {**(split if isinstance(split, dict) else {}), **package.provenance}
-    return plain | {key: told[key] for key in SPLIT if key in plain and key in told}
-
-
 def _unseen(config: TrainConfig, data: Mapping[str, Any], packages: Mapping[str, Exported]) -> bool:
     """Whether the configurations were found on these very data, split as here: then the test part was left out."""
     try:
-        found = [_data_of(Path(config.root), package) for package in packages.values()]
+        found = [data_of(Path(config.root), package) for package in packages.values()]
     except ConfigError:
         return False
     same = [all(data.get(key) == each.get(key) for key in {*data, *each} - UNSPLIT) for each in found]

@@ -8,6 +8,7 @@ from typing import Any
 
 from senas.app.schema import ExportConfig
 from senas.app.show import exported
+from senas.app.trusted import modules_of
 from senas.app.wiring import Setup, digest, set_up_again
 from senas.core.trial import Job, Status, Trial
 from senas.errors import ConfigError, ExportError
@@ -32,7 +33,7 @@ def main(config: ExportConfig) -> None:
     onnx = config.format == "onnx"
     if onnx:
         check_installed()
-    setup = set_up_again(config.root, config.study.name)
+    setup = set_up_again(config.root, config.study.name, config.trust)
     folder = Path(config.to or Path("exported") / setup.folder.name)
     trials = read_trials(setup.folder.name, setup.storage, setup.space)
     standing = setup.standing(trials, config.objective.penalty, config.study.margin)
@@ -42,7 +43,16 @@ def main(config: ExportConfig) -> None:
     terminal.say(f"trial {picked.number} of {setup.folder.name}: {picked.config.words(setup.sites)} ({why})")
     net = _trained(terminal, setup, picked)
     validation = setup.data.val_dataloader()
-    parity = write(folder, package, setup.sites, net, validation, onnx=onnx, overwrite=config.overwrite)
+    parity = write(
+        folder,
+        package,
+        setup.sites,
+        net,
+        validation,
+        onnx=onnx,
+        overwrite=config.overwrite,
+        trust=modules_of(setup.config),
+    )
     if before:
         terminal.say(f"replaced {before} in {folder}")
     _say_written(terminal, folder, parity, picked)

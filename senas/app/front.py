@@ -9,7 +9,7 @@ from senas.study.optuna import read_trials
 
 def main(config: FrontConfig) -> None:
     """Prints the front. Changes nothing on disk."""
-    setup = set_up_again(config.root, config.study.name)
+    setup = set_up_again(config.root, config.study.name, config.trust)
     trials = read_trials(setup.folder.name, setup.storage, setup.space)
     standing = setup.standing(trials, config.objective.penalty, config.study.margin)
     picked, why = standing.pick(config.pick or setup.config.objective.pick)

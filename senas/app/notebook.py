@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from senas.app.calls import Config, called
 from senas.app.show import front_table
+from senas.app.trusted import modules_of, named_code, refuse_untrusted
 from senas.app.wiring import Setup, set_up_again
 from senas.core.standing import Standing
 from senas.core.trial import Trial
+from senas.core.trust import packages
 from senas.study.optuna import read_trials
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Study:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
+        self._trust = modules_of(setup.config)  # imported already
 
     def __repr__(self) -> str:
         return f"<Study {self.name}: {len(self._trials)} trials, {len(self._standing().front())} on the front>"
@@ -93,7 +96,8 @@ class Study:
 
         The settings are those of `senas export`: format, overwrite, objective={"penalty": ...}, ...
         """
-        return export(self.name, to, pick=pick, root=str(self._setup.folder.root), **settings)
+        chosen = {"root": str(self._setup.folder.root), "trust": self._trust, **settings}
+        return export(self.name, to, pick=pick, **chosen)
 
     @property
     def _trials(self) -> list[Trial]:
@@ -103,10 +107,11 @@ class Study:
         return self._setup.standing(self._trials, penalty, margin)
 
 
-def search(*overrides: str, config: Config | None = None, **settings: Any) -> Study:
+def search(*overrides: str, config: Config | None = None, trust: str | Sequence[str] = (), **settings: Any) -> Study:
     """Launches a study, or resumes it, and gives it back: `senas search`.
 
     config:  a whole configuration to begin from; None: senas's own, as `senas search --cfg job` shows it.
+    trust:   the package, or packages, of yours that `config`, where it is a file, may name code of.
 
     >>> study = senas.search(
     ...     data="digits", trainer={"epochs": 1}, study={"name": "demo", "trials": 3}, tracking="none", progress=False
@@ -121,19 +126,25 @@ def search(*overrides: str, config: Config | None = None, **settings: Any) -> St
     """
     from senas.app.search import launch
 
-    return Study(launch(called("search", overrides, settings, config)))
+    checked = called("search", overrides, settings, config)
+    if isinstance(config, str | Path):
+        refuse_untrusted(named_code(checked), config, packages(trust))
+    return Study(launch(checked))
 
 
-def open_study(name: str, root: str = "runs") -> Study:
+def open_study(name: str, root: str = "runs", trust: str | Sequence[str] = ()) -> Study:
     """A study that was launched before, from its folder: `senas front`. Nothing is trained.
+
+    trust:  the package, or packages, of yours whose code the study names: a backbone, data, a metric.
 
     >>> study = senas.open_study("demo")
     >>> int(study.best("smallest", margin=10).scores["se_params"])
     0
 
-    Raises StudyError where there is none of that name, listing those there are.
+    Raises StudyError where there is none of that name, listing those there are, and
+    ConfigError where it names code that is not trusted.
     """
-    return Study(set_up_again(root, name))
+    return Study(set_up_again(root, name, trust))
 
 
 def export(study: str, to: Path | str | None = None, *overrides: str, **settings: Any) -> Path:

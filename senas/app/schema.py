@@ -148,10 +148,13 @@ class Rescore:
 
 @dataclass
 class FrontConfig:
+    """`trust` is a text or a list of texts, as in all that reads what was written before."""
+
     root: str = MISSING
     study: StudyName = MISSING
     objective: Rescore = MISSING
     pick: str | None = None
+    trust: Any = field(default_factory=list)
 
 
 @dataclass
@@ -160,6 +163,7 @@ class ExportConfig:
     study: StudyName = MISSING
     objective: Rescore = MISSING
     pick: str | None = None
+    trust: Any = field(default_factory=list)
     format: str = MISSING
     to: str | None = None
     overwrite: bool = MISSING
@@ -193,6 +197,7 @@ class TrainConfig:
     tracking: TrackingConfig = MISSING
     data: dict[str, Any] | None = None
     backbone: BackboneConfig | None = None
+    trust: Any = field(default_factory=list)
     progress: bool = True
 
 

@@ -80,6 +80,7 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             "seed": trial.seed,
             "seeds_behind_each_score": 1,
             "epochs": len(trial.curve),
+            **({"initial_weights": setup.initial} if setup.initial else {}),
             "trainer": {key: value for key, value in asdict(config.trainer).items() if key in RECIPE},
             "objective": setup.objective.words,
             "space": {

@@ -14,6 +14,7 @@ from senas.app.wiring import digest
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.ports import Recorder
 from senas.core.trial import Job, Trial
+from senas.core.trust import module_of
 from senas.errors import EvaluationError, SenasError
 from senas.exported.folder import write
 from senas.exported.network import with_weights
@@ -165,7 +166,9 @@ def _export(terminal: Terminal, training: Training, comparison: Comparison) -> N
         network = training.evaluator.network(Job(first.config, first.seed, len(first.curve)))
         net = with_weights(network, weights_path(training.folder.weights, first.number))
         images = training.data.test_dataloader()
-        write(folder, _package(training, first, name), training.sites, net, images, part="test")
+        target = training.backbone.target
+        trust = [module_of(target)] if target else []
+        write(folder, _package(training, first, name), training.sites, net, images, part="test", trust=trust)
         terminal.say(f"{name}: the network of seed {first.seed} is in {folder}")
 
 
@@ -186,6 +189,7 @@ def _package(training: Training, trial: Trial, name: str) -> Exported:
             **split_of(training.source),
             "seed": trial.seed,
             "epochs": len(trial.curve),
+            **({"initial_weights": training.initial} if training.initial else {}),
             "setting": digest(training.fingerprint)[:12],
         },
     )

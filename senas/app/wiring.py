@@ -19,6 +19,7 @@ from senas.app.checks import backbone as backbone_of
 from senas.app.compose import checked
 from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, SearchConfig, SpaceConfig, TrainerConfig
+from senas.app.trusted import named_code, refuse_untrusted
 from senas.core.address import hidden
 from senas.core.config import BASELINES, SEConfig, baselines
 from senas.core.constraint import MEASURED, Constraints
@@ -28,6 +29,7 @@ from senas.core.site import Site
 from senas.core.space import SearchSpace, check_ratios, search_space
 from senas.core.standing import Standing
 from senas.core.trial import Trial
+from senas.core.trust import packages
 from senas.errors import ConfigError
 from senas.model import latency
 from senas.model.backbones import Builder
@@ -50,6 +52,7 @@ class Setup:
 
     timing:   how latency is measured; None where nothing reads it.
     remarks:  what people should know about the data and the backbone, a line each.
+    initial:  the backbone's initial weights, in words; "" where they are drawn.
     """
 
     config: SearchConfig
@@ -63,6 +66,7 @@ class Setup:
     timing: Timing | None
     evaluator: Standalone
     remarks: tuple[str, ...] = ()
+    initial: str = ""
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -145,17 +149,24 @@ def set_up(config: SearchConfig) -> Setup:
         timing=measured,
         evaluator=evaluator,
         remarks=(*data.remarks, *backbone.remarks),
+        initial=backbone.initial,
     )
 
 
-def set_up_again(root: str, name: str) -> Setup:
-    """A study as it was launched, from its folder. Raises StudyError where there is none, listing those there are."""
+def set_up_again(root: str, name: str, trust: object = ()) -> Setup:
+    """A study as it was launched, from its folder.
+
+    trust:  packages of whose code its configuration may name some.
+    Raises StudyError where there is none, listing those there are, and ConfigError for code that is not trusted.
+    """
+    trusted = packages(trust)
     folder = StudyFolder(Path(root), name).existing()
     try:
         plain = yaml.safe_load(folder.config.read_text())
         config: SearchConfig = checked("search", {**plain, "root": root})
     except (yaml.YAMLError, TypeError) as error:
         raise ConfigError(f"{folder.config} is not a configuration of senas any more") from error
+    refuse_untrusted(named_code(config), folder.config, trusted)
     return set_up(config)
 
 

@@ -35,6 +35,7 @@ FOUND = {
     "pruner": "stopped early by",
     "trials": "trials",
     "epochs": "epochs of this trial",
+    "initial_weights": "initial weights",
     "trainer": "training",
     "latency": "latency_ms",
     "images": "images",

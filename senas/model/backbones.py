@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -72,7 +73,7 @@ class Builder:
 
     channels:  that the images must have, see `input_channels`.
     remarks:   what people should know of the backbone, a line each.
-    digest:    hexadecimal, of the initial weights; "" where there are none.
+    initial:   the initial weights, in words; "" where there are none. `digest`: theirs, hexadecimal.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Builder:
         self.channels = input_channels(backbone, channels, classes=classes, own=own)
         network, replaced = self._fresh()
         initial = read(backbone)
-        self.digest = initial.digest if initial else ""
+        self.digest, self.initial = initial.digest if initial else "", ""
         if initial and self.channels == channels != (trained_on := _first_channels(initial, network) or channels):
             self.channels = trained_on
             network, replaced = self._fresh()
@@ -99,7 +100,8 @@ class Builder:
         if backbone.library == "torchvision" and backbone.name in AUXILIARY and "aux_logits" not in backbone.args:
             remarks.append(f"{what}: without its auxiliary heads, which compute in training only (aux_logits=False)")
         if initial:
-            remarks.append(f"initial weights: {initial.source}, sha256 {initial.digest[:12]}")
+            self.initial = f"{Path(initial.source).name}, sha256 {initial.digest[:12]}"
+            remarks.append(f"initial weights: {self.initial}")
             self._state, more = fitted(initial, network, what=what, classifier=seen.classifier, classes=classes)
             remarks += more
         self.remarks = tuple(remarks)
