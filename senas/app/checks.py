@@ -93,7 +93,7 @@ def axes(space: SpaceConfig) -> Axes:
 
 def constraints(space: SpaceConfig) -> Constraints:
     """What networks may cost. Raises SpaceError for what is no bound."""
-    return Constraints.parse(asdict(space.constraints))
+    return Constraints.parse({} if space.constraints is None else space.constraints)
 
 
 def timing(latency: LatencyConfig) -> Timing:

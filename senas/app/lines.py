@@ -129,6 +129,8 @@ def _no_key(key: str, command: str, folders: Sequence[Path]) -> str:
     keys = known_keys(command)
     if any((folder / key).is_dir() for folder in folders) and key not in keys:
         return f"{key}: this group has no default; write +{key}=..."
+    if below := [known.removeprefix(f"{key}.") for known in keys if known.startswith(f"{key}.")]:
+        return f"{key}: one of the keys that you give it is not among {', '.join(below)}"
     having = sorted(
         f"{path.parent.name}={path.stem}"
         for path in conf_dir().glob(f"{key.partition('.')[0]}/*.yaml")

@@ -26,17 +26,9 @@ class BackboneConfig:
 
 
 @dataclass
-class ConstraintsConfig:
-    """Numbers, or texts such as 12e6, which YAML takes for text."""
-
-    params: Any = None
-    macs: Any = None
-    se_params: Any = None
-    latency_ms: Any = None
-
-
-@dataclass
 class SpaceConfig:
+    """`constraints` maps names to numbers, or to texts such as 12e6, which YAML takes for text."""
+
     sites: list[str] = MISSING
     per: str = MISSING
     reduction: list[int] = MISSING
@@ -47,7 +39,7 @@ class SpaceConfig:
     activation: list[str] = MISSING
     bias: list[bool] = MISSING
     optional: bool = MISSING
-    constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
+    constraints: Any = None
 
 
 @dataclass

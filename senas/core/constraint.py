@@ -42,8 +42,10 @@ class Constraints:
     latency_ms: float = math.inf
 
     @classmethod
-    def parse(cls, given: Mapping[str, object]) -> "Constraints":
-        """From numbers, or texts such as 12e6; None is no bound. Raises SpaceError naming the key."""
+    def parse(cls, given: object) -> "Constraints":
+        """From a mapping to numbers, or texts such as 12e6; None is no bound. Raises SpaceError naming the key."""
+        if not isinstance(given, Mapping):
+            raise SpaceError(f"{KEY} must have keys below it, as in {KEY}.params=12e6, got {given}")
         known = [field.name for field in fields(cls)]
         if unknown := [key for key in given if key not in known]:
             raise SpaceError(f'{KEY}: there is no "{unknown[0]}"; there are {", ".join(known)}')

@@ -8,11 +8,13 @@ import optuna
 import pytest
 
 from senas.core.config import SEConfig
+from senas.core.constraint import Constraints
 from senas.core.objective import Pareto
 from senas.core.ports import Pulse
 from senas.core.standing import Standing
 from senas.core.trial import Failure, Result, Status
 from senas.errors import EvaluationError
+from senas.study import loop
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Ending, Plan, Search, weights_path
 
@@ -477,3 +479,156 @@ def test_an_interrupt_while_asking_leaves_the_whole_trial_to_be_taken_up(search,
     (running,) = one.proposer.study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
     assert set(running.params) == {choice.name for choice in one.proposer.space.choices}
     assert open_study(journal).ask().number == 0
+
+
+# Constraints
+
+
+class Limited(PlantedEvaluator):
+    """Measures a latency too: 1 ms, and another for each block."""
+
+    measured = ()
+
+    def measure(self, job):
+        self.measured = (*self.measured, job.config)
+        return {"latency_ms": 1.0 + len(job.config)}
+
+
+@pytest.fixture
+def limited(search, space, planted):
+    """A run of a study with constraints, on a backbone of 75,002 parameters and 747,136 MACs."""
+
+    def make(trials, evaluator=None, **bounds):
+        constraints = Constraints(**bounds)
+        capped = space.capped(constraints, 75_002, 747_136)
+        made = search(trials, over=capped, constraints=constraints, evaluator=evaluator or Limited(planted))
+        made.plan = replace(made.plan, constraints=constraints)
+        return made
+
+    return make
+
+
+BOUNDS = [
+    {"params": 75_400},
+    {"macs": 747_136 + 300},
+    {"se_params": 0},
+    {"latency_ms": 2.5},
+    {"params": 75_600, "latency_ms": 2.5},
+]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS, ids=lambda bounds: ", ".join(bounds))
+def test_no_trained_trial_breaks_a_constraint(limited, run, bounds):
+    one = limited(5, **bounds)
+    run(one)
+    assert one.evaluator.jobs
+    for job in one.evaluator.jobs:
+        costs = {**one.evaluator.planted(job.config), "latency_ms": 1.0 + len(job.config)}
+        assert all(costs[name] <= bound for name, bound in bounds.items())
+
+
+def test_what_is_rejected_counts_as_no_trial_and_is_not_trained(limited, run):
+    one = limited(8, params=75_400)
+    assert run(one) is Ending.BUDGET
+    rejected = [trial for trial in one.trials if trial.status is Status.REJECTED]
+    assert rejected
+    assert len(one.evaluator.jobs) == 8 == sum(trial.counts for trial in one.trials)
+    assert not {trial.config for trial in rejected} & {job.config for job in one.evaluator.jobs}
+    assert all(trial.reason.startswith("params 7") for trial in rejected if trial.repeats is None)
+
+
+def test_what_a_closed_form_rules_out_is_not_measured(limited, run):
+    one = limited(8, params=75_400, latency_ms=2.5)
+    run(one)
+    assert one.evaluator.measured
+    assert all(config in one.proposer.space for config in one.evaluator.measured)
+
+
+def test_what_was_measured_is_among_the_scores_and_is_measured_once(limited, run):
+    one = limited(4, latency_ms=99)
+    run(one)
+    assert [job.costs["latency_ms"] for job in one.evaluator.jobs] == [1.0 + len(j.config) for j in one.evaluator.jobs]
+    assert len(one.evaluator.measured) == len(one.evaluator.jobs)
+
+
+def test_what_is_rejected_is_neither_recorded_nor_on_the_front(limited, run, log):
+    one = limited(6, params=75_400)
+    run(one)
+    rejected = {trial.number for trial in one.trials if trial.status is Status.REJECTED}
+    assert rejected
+    assert not rejected & {number for call, number in log.calls if call in ("begin", "record", "started")}
+    assert rejected <= {number for call, number in log.calls if call == "finished"}
+    assert not rejected & {trial.number for trial in one.plan.standing(one.trials).front()}
+
+
+def test_a_rejection_comes_back_as_it_was_told(limited, run, open_study, journal, space):
+    one = limited(6, params=75_400)
+    run(one)
+    assert open_study(journal, space=one.proposer.space).trials() == one.trials
+
+
+def test_after_five_rejections_in_a_row_an_untried_one_within_the_constraints_is_drawn(limited, run, repeating):
+    repeating(-1)
+    one = limited(2, params=75_400)
+    one.proposer.sampler = lambda seed: optuna.samplers.RandomSampler(seed=seed)
+    run(one)
+    origins = [(trial.origin, trial.status) for trial in one.trials]
+    assert origins == 2 * (5 * [("sampler", Status.REJECTED)] + [("untried", Status.COMPLETE)])
+
+
+def test_a_search_is_exhausted_when_all_within_the_constraints_were_tried(limited, run):
+    one = limited(500, se_params=60)
+    assert run(one) is Ending.EXHAUSTED
+    assert {job.config for job in one.evaluator.jobs} == set(one.proposer.space)
+    assert len(one.evaluator.jobs) == one.plan.size < one.proposer.space.product
+
+
+def test_what_is_too_slow_was_tried_all_the_same(limited, run):
+    one = limited(500, se_params=60, latency_ms=1.5)
+    assert run(one) is Ending.EXHAUSTED
+    assert [job.config for job in one.evaluator.jobs] == [SEConfig()]
+
+
+def test_a_search_that_finds_nothing_fast_enough_gives_up(limited, run, planted):
+    one = limited(5, latency_ms=0.5)
+    with pytest.raises(EvaluationError, match=r"the last 100 configurations .* latency_ms \d over 0\.5; raise space"):
+        run(one)
+    assert one.evaluator.jobs == []
+
+
+def test_going_on_after_a_stop_proposes_what_a_whole_run_does(limited, run, open_study, tmp_path):
+    first = limited(3, params=75_400)
+    run(first)
+    more = limited(8, params=75_400)
+    run(more)
+    whole = open_study(tmp_path / "whole.log", space=more.proposer.space, constraints=more.plan.constraints)
+    again = Search(replace(more.plan), whole, Limited(more.evaluator.planted), more.recorder, more.listener)
+    run(again)
+    assert [(t.number, t.config, t.status) for t in again.trials] == [
+        (t.number, t.config, t.status) for t in more.trials
+    ]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", pytest.param("gp", marks=pytest.mark.slow), "random"])
+def test_optuna_is_told_by_how_much_each_trial_breaks_each_constraint(limited, run, sampler, open_study, journal):
+    one = limited(6, params=75_400)
+    one.proposer = open_study(journal, space=one.proposer.space, constraints=one.plan.constraints, sampler=sampler)
+    run(one)
+    for frozen, trial in zip(one.proposer.study.get_trials(), one.trials, strict=True):
+        assert frozen.constraints == {"params": pytest.approx((trial.scores["params"] - 75_400) / 75_400)}
+        assert (frozen.constraints["params"] > 0) is (trial.status is Status.REJECTED)
+
+
+@pytest.mark.slow
+def test_the_sampler_learns_what_is_rejected(limited, run, open_study, tmp_path, monkeypatch):
+    """Without draws of untried ones: what TPE proposes by itself is rejected less often than what is random."""
+    monkeypatch.setattr(loop, "UNTRAINED_IN_A_ROW", 10**6)
+    rejected = {}
+    for sampler in ("tpe", "random"):
+        one = limited(15, params=75_600)
+        facts = {"space": one.proposer.space, "constraints": one.plan.constraints, "sampler": sampler}
+        one.proposer = open_study(tmp_path / f"{sampler}.log", **facts)
+        run(one)
+        rejected[sampler] = sum(trial.status is Status.REJECTED for trial in one.trials)
+    print(rejected)
+    assert rejected["tpe"] < 0.7 * rejected["random"]
