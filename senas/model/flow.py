@@ -11,7 +11,7 @@ from senas.core.block import Placement
 from senas.core.site import Place
 from senas.model.channels import channels_first
 from senas.model.cut import Cut
-from senas.model.graph import SCALE_AT_RANDOM
+from senas.model.tracer import scales_at_random
 
 ACTIVATIONS: tuple[type[nn.Module], ...] = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.RReLU),
@@ -99,8 +99,7 @@ class Flow:
 
     def scales_at_random(self, node: fx.Node) -> bool:
         """Whether the node is dropout or stochastic depth, behind which values are scaled by 1 / (1 - p)."""
-        module = self.module(node)
-        return isinstance(module, nn.Dropout | nn.Dropout2d) or type(module).__name__ in SCALE_AT_RANDOM
+        return scales_at_random(node, self.module(node))
 
     def _is(self, node: fx.Node, kinds: tuple[type[nn.Module], ...], functions: set[Any]) -> bool:
         return node.target in functions or isinstance(self.module(node), kinds)

@@ -1,157 +1,140 @@
 """A backbone as a graph of values (torch.fx): what depends on what, with the shape of everything."""
 
-import contextlib
 import copy
-import io
-import operator
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
-from torch.nn import functional as F
 
 from senas.errors import SurgeryError
-from senas.model.former import is_built_in
+from senas.model.in_place import Run, in_place_as_values
+from senas.model.modes import graph_for_both_modes
 from senas.model.se import SqueezeExcitation
+from senas.model.tracer import KeptWhole, is_of_torch, is_random_scale, one_line
 
-IN_PLACE_OPERATORS = {  # `x += y`, and what it computes
-    operator.iadd: operator.add,
-    operator.isub: operator.sub,
-    operator.imul: operator.mul,
-    operator.itruediv: operator.truediv,
-}
-SCALE_AT_RANDOM = ("StochasticDepth", "DropPath")  # torchvision's, and everybody else's
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def graph_of(backbone: nn.Module, example: Sequence[int]) -> tuple[fx.Graph, dict[str, nn.Module]]:
+def graph_of(
+    backbone: nn.Module, example: Sequence[int], leaves: Sequence[str] = ()
+) -> tuple[fx.Graph, dict[str, nn.Module]]:
     """The graph, its nodes with shapes for images of shape `example` (C, H, W), and the modules that it calls, on the
     meta device. The backbone is neither run nor changed.
 
+    leaves:  modules, by path or by the name of their class, that are not traced into. What a graph cannot follow (a
+             forward that differs in structure by the mode, that draws or keeps something) is not traced into either.
     Raises SurgeryError where the backbone cannot be traced, behaves by mode in a way that a graph cannot hold, or has
     hooks that a graph would not run.
     """
-    _refuse_hooks(backbone)
-    _refuse_blocks(backbone)
-    meta = copy.deepcopy(backbone).to("meta").float()
-    graph = _graph(meta.eval())
-    if _reading(graph) != _reading(_graph(meta.train())):
-        raise SurgeryError(
-            f"{type(backbone).__name__} computes differently in train() and eval() outside its modules "
-            "(functional dropout, auxiliary heads); use modules such as nn.Dropout for it, or switch such heads off"
-        )
+    refuse_blocks(backbone)
+    net = on_meta(backbone)
+    whole = _chosen(net, leaves)
+    while True:
+        try:
+            recording = graph_for_both_modes(net, whole)
+            runs = _runs(backbone, net, recording.graph, example)
+            in_place_as_values(recording.graph, runs, net)
+        except KeptWhole as kept:
+            if net in kept.modules or kept.modules <= whole:
+                raise SurgeryError(
+                    f"{type(backbone).__name__} cannot be traced by torch.fx: its own forward {kept}, or name the "
+                    "modules whose outputs shall be gated: backbone.modules=[...]"
+                ) from kept
+            whole |= kept.modules
+            continue
+        _refuse_hooks(backbone, net, recording.entered)
+        return recording.graph, dict(net.named_modules())
+
+
+def on_meta(backbone: nn.Module) -> nn.Module:
+    """A copy in float32 on the meta device, without hooks but for those of torch.nn, which may make weights."""
+    memo: dict[int, Any] = {}
+    for tensor in (*backbone.parameters(), *backbone.buffers()):
+        if not nn.parameter.is_lazy(tensor):
+            dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+            twin = torch.empty_like(tensor, dtype=dtype, device="meta")
+            is_parameter = isinstance(tensor, nn.Parameter)
+            memo[id(tensor)] = nn.Parameter(twin, tensor.requires_grad) if is_parameter else twin
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # ShapeProp prints the traceback of what it raises
-            ShapeProp(fx.GraphModule(meta.eval(), graph)).propagate(torch.empty(2, *example, device="meta"))
-    except (RuntimeError, ValueError) as error:
+        net = copy.deepcopy(backbone, memo)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise SurgeryError(f"{type(backbone).__name__} cannot be copied: {one_line(error)}") from error
+    for module in net.modules():
+        for kind in HOOKS:
+            hooks = getattr(module, kind)
+            for key in [key for key, hook in hooks.items() if not _is_of_torch(hook)]:
+                del hooks[key]
+    return net
+
+
+def _is_of_torch(hook: Any) -> bool:
+    return str(getattr(hook, "__module__", "")).startswith("torch.nn")
+
+
+def _chosen(net: nn.Module, leaves: Sequence[str]) -> set[nn.Module]:
+    """Raises SurgeryError for a leaf that is neither a path nor a class."""
+    paths = {path: module for path, module in net.named_modules() if path}
+    found: set[nn.Module] = set()
+    for leaf in leaves:
+        of_class = {module for module in paths.values() if type(module).__name__ == leaf}
+        if not (matching := {paths[leaf]} if leaf in paths else of_class):
+            known = [*paths, *{type(module).__name__ for module in paths.values()}]
+            near = get_close_matches(leaf, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else "; see print(model)"
+            raise SurgeryError(f"backbone.leaves: {type(net).__name__} has no module or class {leaf}{hint}")
+        found |= matching
+    return found
+
+
+def _runs(backbone: nn.Module, net: nn.Module, graph: fx.Graph, example: Sequence[int]) -> list[Run]:
+    """The graph run in eval() and, where the mode may matter to what is changed in place, in train() before: on the
+    meta device, else on the CPU."""
+    modes = (True, False) if _changes_by_mode(net, graph) else (False,)
+    try:
+        return [_run(net, graph, example, mode) for mode in modes]
+    except (RuntimeError, ValueError, NotImplementedError):
+        real = copy.deepcopy(backbone).cpu().float()
+    try:
+        return [_run(real, graph, example, False)]
+    except (RuntimeError, ValueError, NotImplementedError) as error:
         shape = "x".join(map(str, example))
         raise SurgeryError(
-            f"{type(backbone).__name__} does not run on an image of {shape}: {_one_line(error.__cause__ or error)}"
+            f"{type(backbone).__name__} does not run on an image of {shape}: {one_line(error)}"
         ) from error
-    modules = dict(meta.named_modules())
-    _in_place_as_values(graph, modules)
-    return graph, modules
 
 
-def _refuse_hooks(backbone: nn.Module) -> None:
-    for name, module in backbone.named_modules():
-        is_container = name and any(True for _ in module.children())
-        hooks = (
-            module._forward_hooks,
-            module._forward_pre_hooks,
-            module._backward_hooks,
-            module._backward_pre_hooks,
-        )
-        if is_container and any(hooks):
+def _changes_by_mode(net: nn.Module, graph: fx.Graph) -> bool:
+    called = [net.get_submodule(str(node.target)) for node in graph.nodes if node.op == "call_module"]
+    flags = any(node.op == "get_attr" and str(node.target).split(".")[-1] == "training" for node in graph.nodes)
+    return flags or any(not is_of_torch(module) or is_random_scale(module) for module in called)
+
+
+def _run(net: nn.Module, graph: fx.Graph, example: Sequence[int], mode: bool) -> Run:
+    for module in net.modules():
+        module.training = mode
+    run = Run(net, graph)
+    device = next((tensor.device for tensor in net.parameters()), torch.device("meta"))
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        run.run(torch.zeros(2, *example, device=device))
+    return run
+
+
+def _refuse_hooks(backbone: nn.Module, net: nn.Module, entered: set[nn.Module]) -> None:
+    for path in [path for path, module in net.named_modules() if path and module in entered]:
+        module = backbone.get_submodule(path)
+        if any(getattr(module, kind) for kind in HOOKS):
+            kind = "container" if any(True for _ in module.children()) else "module that is traced into,"
             raise SurgeryError(
-                f"{name} is a container with hooks, which would not run any more; "
-                "put them on its leaf modules or on the whole network"
+                f"{path} is a {kind} with hooks, which would not run any more; put them on its leaf modules or on the "
+                f"whole network, or keep it whole with backbone.leaves=[{path}]"
             )
 
 
-def _refuse_blocks(backbone: nn.Module) -> None:
+def refuse_blocks(backbone: nn.Module) -> None:
+    """Raises SurgeryError for what came out of an earlier surgery."""
     if any(isinstance(module, SqueezeExcitation) for module in backbone.modules()):
         raise SurgeryError(
             f"{type(backbone).__name__} has SE blocks from an earlier surgery; put all blocks into the original at once"
         )
-
-
-class _Proxy(fx.Proxy):
-    """Records `x += y` as the change of x that it is; torch.fx by itself records `x = x + y`."""
-
-    def __iadd__(self, other: Any) -> fx.Proxy:
-        return self._changed(operator.iadd, other)
-
-    def __isub__(self, other: Any) -> fx.Proxy:
-        return self._changed(operator.isub, other)
-
-    def __imul__(self, other: Any) -> fx.Proxy:
-        return self._changed(operator.imul, other)
-
-    def __itruediv__(self, other: Any) -> fx.Proxy:
-        return self._changed(operator.itruediv, other)
-
-    def _changed(self, by: Any, other: Any) -> fx.Proxy:
-        return self.tracer.create_proxy("call_function", by, (self, other), {})
-
-
-class _Tracer(fx.Tracer):
-    def proxy(self, node: fx.Node) -> fx.Proxy:
-        return _Proxy(node, self)
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        # Stochastic depth behaves by mode: as a module it stays as it is. A built-in SE block is one thing, to be taken
-        # out or left alone, and so is a convolution or a batch normalisation of whatever class.
-        kept = type(m).__name__ in SCALE_AT_RANDOM or is_built_in(m) or isinstance(m, nn.Conv2d | nn.BatchNorm2d)
-        return kept or super().is_leaf_module(m, module_qualified_name)
-
-
-def _graph(module: nn.Module) -> fx.Graph:
-    try:
-        return _Tracer().trace(module)
-    except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AttributeError) as error:
-        raise SurgeryError(f"{type(module).__name__} cannot be traced by torch.fx: {_one_line(error)}") from error
-
-
-def _reading(graph: fx.Graph) -> list[tuple[str, str, str, str]]:
-    return [(node.op, str(node.target), str(node.args), str(node.kwargs)) for node in graph.nodes]
-
-
-def _one_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-def _in_place_as_values(graph: fx.Graph, modules: dict[str, nn.Module]) -> None:
-    """Let whoever reads a value after it was changed in place read the operation that changed it.
-
-    Afterwards the graph says what depends on what, as if nothing were in place, and computes the same.
-    """
-    order = {node: i for i, node in enumerate(graph.nodes)}
-    for node in graph.nodes:
-        if not _is_in_place(node, modules):
-            continue
-        changed = node.args[0]
-        is_tensor = "tensor_meta" in changed.meta  # `+=` on a number changes nothing that others read
-        for reader in list(changed.users):
-            if is_tensor and order[reader] > order[node]:
-                reader.replace_input_with(changed, node)
-        node.target = IN_PLACE_OPERATORS.get(node.target, node.target)  # nobody reads the old value any more
-
-
-def _is_in_place(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
-    if not (node.args and isinstance(node.args[0], fx.Node)):
-        return False
-    if node.op == "call_module":
-        return bool(getattr(modules[str(node.target)], "inplace", False))
-    if node.op == "call_method":
-        name = str(node.target)
-        return name.endswith("_") and not name.endswith("__")
-    if node.op == "call_function":
-        inplace_argument = node.kwargs.get("inplace") is True or (
-            node.target in (F.relu, F.silu, F.gelu, F.relu6, F.hardswish) and True in node.args[1:]
-        )
-        name = getattr(node.target, "__name__", "")
-        in_place_by_name = name.endswith("_") and not name.endswith("__") and not hasattr(operator, name)
-        return inplace_argument or node.target in IN_PLACE_OPERATORS or in_place_by_name
-    return False

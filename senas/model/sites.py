@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import fx, nn
 
+from senas.core.block import Placement
 from senas.core.site import Site
 from senas.errors import SurgeryError
 from senas.model.conv_units import conv_units
@@ -17,16 +18,18 @@ from senas.model.flow import Flow, place_of
 from senas.model.graph import graph_of
 from senas.model.stripped import former_units, strip
 from senas.model.units import Residual, residual_units
+from senas.model.untraced import outputs
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
     """A backbone traced once. Holds its graph, none of its weights; surgery works on copies of the graph.
 
+    graph:     None where nothing was traced; each unit is a module then, its owner, whose output is gated.
     stripped:  paths of the blocks of the backbone's own that were taken out of the graph.
     """
 
-    graph: fx.Graph
+    graph: fx.Graph | None
     units: tuple[Unit, ...]
     stripped: tuple[str, ...] = ()
 
@@ -53,7 +56,11 @@ def trace(
     The backbone is neither run nor changed. Raises SurgeryError where it cannot be traced, behaves by mode in a way
     that a graph cannot hold, has hooks that a graph would not run, or has no site.
     """
-    graph, called = graph_of(backbone, example)
+    if modules:
+        places = outputs(backbone, example, modules)
+        nowhere = {Placement.POST: Cut("", ())}
+        return Traced(None, tuple(Unit(Site(n, {Placement.POST: p}, p), n, nowhere) for n, p in places.items()))
+    graph, called = graph_of(backbone, example, leaves)
     name = type(backbone).__name__
     taken = strip(graph, called, name) if strip_se else []
     flow = Flow(graph, called)

@@ -19,6 +19,7 @@ from senas.core.site import Site
 from senas.model.cut import Taken, Unit
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import Traced
+from senas.model.untraced import gate
 
 
 def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0) -> nn.Module:
@@ -35,6 +36,11 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     wanted = [(unit, blocks[unit.site.name]) for unit in traced.units if unit.site.name in blocks]
     net = copy.deepcopy(backbone)
     if not wanted and not traced.stripped:
+        return net
+    if traced.graph is None:
+        for unit, block in wanted:
+            path = _put(net, unit, block, backbone, seed)
+            gate(net.get_submodule(unit.owner), path.rpartition(".")[2])
         return net
     graph, nodes = _copy(traced.graph)
     added = [(_put(net, unit, block, backbone, seed), unit.cuts[unit.site.placement(block)]) for unit, block in wanted]

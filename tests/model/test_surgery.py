@@ -6,7 +6,6 @@ import pickle
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from senas.core.block import Gate, Placement, SEBlock
 from senas.core.config import SEConfig
@@ -299,16 +298,6 @@ class Undecided(nn.Module):
 def test_a_network_that_decides_by_the_data_is_refused_in_one_line(example):
     with pytest.raises(SurgeryError, match=r"\AUndecided cannot be traced by torch\.fx: .+\Z"):
         trace(Undecided(), example)
-
-
-class FunctionalDropout(Undecided):
-    def forward(self, x):
-        return x + F.dropout(self.conv(x), 0.5, self.training)
-
-
-def test_a_network_whose_function_depends_on_the_mode_is_refused_in_one_line(example):
-    with pytest.raises(SurgeryError, match=r"\AFunctionalDropout computes differently in train\(\) and eval\(\).*\Z"):
-        trace(FunctionalDropout(), example)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8)])
