@@ -5,8 +5,9 @@ structure, the module is kept whole.
 """
 
 import operator
-import random
-from itertools import zip_longest
+from collections.abc import Iterator
+from itertools import combinations, count, islice, zip_longest
+from math import comb
 from typing import Any
 
 from torch import fx, nn
@@ -14,8 +15,6 @@ from torch import fx, nn
 from senas.errors import SurgeryError
 from senas.model.tracer import KeptWhole, Recording, path_in, record
 
-ROUNDS = 4
-"""Tracings with every module's mode drawn by itself, which tell whose mode a constant follows."""
 Constant = bool | int | float
 
 
@@ -26,10 +25,9 @@ def graph_for_both_modes(net: nn.Module, leaves: set[nn.Module]) -> Recording:
     """
     training, evaluation = (_recorded(net, leaves, mode) for mode in (True, False))
     _refuse_structure(net, training, evaluation)
-    owners = {read.owner for read in (*training.reads, *evaluation.reads)}
-    if owners:
-        mixed = _mixed(net, leaves, training, bool(_differences(training.graph, evaluation.graph)))
-        _follow_modes(net, training, evaluation, mixed)
+    owners = list(dict.fromkeys(read.owner for read in (*training.reads, *evaluation.reads)))
+    if owners or _differ(training.graph, evaluation.graph):
+        _follow_modes(net, training, evaluation, _mixed(net, leaves, training, owners))
     training.entered |= evaluation.entered
     return training
 
@@ -40,16 +38,23 @@ def _recorded(net: nn.Module, leaves: set[nn.Module], mode: bool) -> Recording:
 
 
 def _mixed(
-    net: nn.Module, leaves: set[nn.Module], like: Recording, in_full: bool
+    net: nn.Module, leaves: set[nn.Module], like: Recording, owners: list[nn.Module]
 ) -> list[tuple[Recording, dict[nn.Module, bool]]]:
-    drawn = random.Random(0)
+    """Recordings with mixed modes, which tell whose mode a constant follows. Every owner is in train() in another half
+    of them, never in just the other half of another's, so that each two are met in all four pairs of modes."""
+    rounds = next(n for n in count(2, 2) if comb(n - 1, n // 2 - 1) >= len(owners))
+    halves = list(islice(_halves(rounds), len(owners)))
     found = []
-    for _ in range(ROUNDS if in_full else 1):
-        modes = {module: drawn.random() < 0.5 for module in net.modules()}
+    for i in range(rounds):
+        modes = dict.fromkeys(net.modules(), False) | {m: i in half for m, half in zip(owners, halves, strict=True)}
         mixed = record(net, leaves, modes)
         _refuse_structure(net, like, mixed)
         found.append((mixed, modes))
     return found
+
+
+def _halves(rounds: int) -> Iterator[tuple[int, ...]]:
+    return ((0, *others) for others in combinations(range(1, rounds), rounds // 2 - 1))
 
 
 def _refuse_structure(net: nn.Module, one: Recording, other: Recording) -> None:
@@ -145,12 +150,10 @@ def _by_mode(graph: fx.Graph, node: fx.Node, path: str, on: Constant, off: Const
     return found
 
 
-def _differences(one: fx.Graph, other: fx.Graph) -> list[int]:
-    return [
-        i
-        for i, (a, b) in enumerate(zip(one.nodes, other.nodes, strict=True))
-        if not all(map(_same, _constants(a), _constants(b)))
-    ]
+def _differ(one: fx.Graph, other: fx.Graph) -> bool:
+    """Whether two graphs of one structure differ in constants."""
+    pairs = zip(one.nodes, other.nodes, strict=True)
+    return not all(_same(x, y) for a, b in pairs for x, y in zip(_constants(a), _constants(b), strict=True))
 
 
 def _same(a: Constant, b: Constant) -> bool:

@@ -16,7 +16,7 @@ from torch import fx, nn
 from senas.errors import SurgeryError
 from senas.model.former import is_built_in
 
-SCALE_AT_RANDOM = re.compile(r"(?i)drop(out|path|block)|stochastic_?depth")
+SCALE_AT_RANDOM = re.compile(r"(?i)drop_?(out|path|block)|stochastic_?depth")
 """Modules without children, and functions, of such names scale their input by 1 / (1 - p)."""
 CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
