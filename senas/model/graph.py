@@ -39,7 +39,7 @@ def graph_of(
         except KeptWhole as kept:
             if net in kept.modules or kept.modules <= whole:
                 raise SurgeryError(
-                    f"{type(backbone).__name__} cannot be traced by torch.fx: its own forward {kept}, or name the "
+                    f"{type(backbone).__name__} cannot be traced by torch.fx: its own forward {kept}; name the "
                     "modules whose outputs shall be gated: backbone.modules=[...]"
                 ) from kept
             whole |= kept.modules

@@ -68,7 +68,7 @@ def in_place_as_values(graph: fx.Graph, runs: list[Run], net: nn.Module) -> None
             if not later or not any(_reads_changed(run, node, value, later) for run in runs):
                 continue
             if not all(_is_one_tensor(run, node, value) for run in runs):
-                raise KeptWhole(_around(net, node, value), "changes a tensor in place that is read under another name")
+                raise KeptWhole(_around(net, [node, *later]), "changes a tensor in place that is read by another name")
             for reader in later:
                 reader.replace_input_with(value, node)
         if node.target in IN_PLACE_OPERATORS and not _is_seen_outside(nodes[: order[node]], runs[0], changed):
@@ -129,15 +129,15 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(each)
 
 
-def _around(net: nn.Module, node: fx.Node, value: fx.Node) -> set[nn.Module]:
-    """The innermost module around both nodes."""
+def _around(net: nn.Module, nodes: list[fx.Node]) -> set[nn.Module]:
+    """The innermost module in whose forward all of these nodes are."""
+    stacks = []
+    for node in nodes:
+        stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
+        stacks.append(stack[:-1] if node.op == "call_module" else stack)
     shared = net
-    stacks = [[path for path, _ in (each.meta.get("nn_module_stack") or {}).values()] for each in (node, value)]
-    stacks = [
-        stack[:-1] if each.op == "call_module" else stack for stack, each in zip(stacks, (node, value), strict=True)
-    ]
-    for one, other in zip(*stacks, strict=False):
-        if one != other:
+    for paths in zip(*stacks, strict=False):
+        if len(set(paths)) > 1:
             break
-        shared = net.get_submodule(one)
+        shared = net.get_submodule(paths[0])
     return {shared}

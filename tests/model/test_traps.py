@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import StochasticDepth
 
-from senas.core.block import Placement, SEBlock
+from senas.core.block import Gate, Placement, SEBlock
 from senas.core.config import SEConfig
 from senas.errors import SurgeryError
 from senas.model.sites import trace
@@ -35,6 +35,11 @@ class Two(nn.Module):
 
         def branch(self, x):
             return self.conv2(F.relu(self.conv1(x)))
+
+
+class Plain(Two.Unit):
+    def forward(self, x):
+        return self.branch(x) + x
 
 
 def two(forward, **modules):
@@ -137,6 +142,119 @@ def test_a_number_that_is_counted_up_keeps_its_old_value_under_its_old_name():
 
     net = operated(two(forward), unit=P.PRE)
     assert_computes(net, lambda x: net.unit.branch(net.unit.se(x)) * 5 + x * 4)
+
+
+# In-place operations under other names: views, parts, aliases, outputs given as arguments
+
+
+def head_relu(unit, x):
+    x[:, :2].relu_()
+    return unit.branch(x) + x
+
+
+def out_argument(unit, x):
+    y = x * 2
+    torch.add(x, 1, out=y)
+    return unit.branch(y) + y
+
+
+def of_data(unit, x):
+    y = x * 2
+    y.data.relu_()
+    return unit.branch(y) + y
+
+
+def by_view(unit, x):
+    x.view(x.shape[0], -1).mul_(2)
+    return unit.branch(x) + x
+
+
+def by_alias(unit, x):
+    y = unit.same(x)
+    y.relu_()
+    return unit.branch(y) + x
+
+
+def by_module_in_training(unit, x):
+    y = unit.drop(x)
+    return unit.branch(y) + x
+
+
+def by_alias_in_eval(unit, x):
+    y = F.relu_(unit.drop(x))
+    return unit.branch(y) + x
+
+
+def by_a_chunk(unit, x):
+    first, second = x.chunk(2, 1)
+    first.relu_()
+    return unit.branch(torch.cat([first, second], 1)) + x
+
+
+def index_later(unit, x):
+    parts = x.split(2, 1)
+    parts[0].relu_()
+    again = parts[0]
+    return unit.branch(torch.cat([again, parts[1]], 1)) + x
+
+
+UNDER_OTHER_NAMES = {
+    "a slice": (head_relu, {}),
+    "out=": (out_argument, {}),
+    "data": (of_data, {}),
+    "a view": (by_view, {}),
+    "an alias": (by_alias, {"same": nn.Identity()}),
+    "dropout in training": (by_module_in_training, {"drop": nn.Dropout(0.5, inplace=True)}),
+    "dropout in eval": (by_alias_in_eval, {"drop": nn.Dropout(0.5)}),
+    "a chunk": (by_a_chunk, {}),
+    "an index": (index_later, {}),
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("placement", list(P))
+@pytest.mark.parametrize("change", UNDER_OTHER_NAMES)
+def test_a_change_under_another_name_reaches_its_readers_or_its_unit_is_no_site(change, placement, training):
+    """A gate that gives its input changes nothing, wherever it is; a graph that lost a change would."""
+    forward, modules = UNDER_OTHER_NAMES[change]
+    net = nn.Sequential(two(forward, **modules).unit, Plain()).train(training)
+    block = SEBlock(hidden=2, placement=placement, gate=Gate.TWICE_SIGMOID)
+    traced = trace(net, EXAMPLE)
+    config = SEConfig({site.name: block for site in traced.sites if placement in site.places})
+    x = torch.randn(2, *EXAMPLE)
+    torch.manual_seed(0)
+    ours = insert(net, config, traced)(x.clone())
+    torch.manual_seed(0)
+    assert torch.equal(ours, net(x.clone()))
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_part_that_nobody_changes_may_be_read_after_the_other_was_changed(half):
+    def forward(unit, x):
+        parts = (x + 0).chunk(2, 1)
+        parts[half].relu_()
+        y = torch.cat(parts, 1)
+        return unit.branch(y) + y
+
+    assert [site.name for site in trace(two(forward), EXAMPLE).sites] == ["unit"]
+
+
+def test_a_buffer_that_is_counted_up_is_counted_up_by_every_forward():
+    class Counted(Plain):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("count", torch.zeros(1))
+
+        def forward(self, x):
+            self.count.add_(1)
+            return super().forward(x) * self.count
+
+    net = nn.Sequential(Counted())
+    ours = insert(net, SEConfig({"0": SEBlock(hidden=2, gate=Gate.TWICE_SIGMOID)}), trace(net, EXAMPLE))
+    x = torch.randn(2, *EXAMPLE)
+    for _ in range(2):
+        assert torch.equal(ours(x), net(x))
+    assert ours[0].count == 2
 
 
 # Additions
