@@ -15,6 +15,8 @@ from senas.model.se import SqueezeExcitation
 from senas.model.tracer import KeptWhole, is_of_torch, is_random_scale, one_line
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+"""What a network may raise for an image that does not fit, or on a device without values."""
 
 
 def graph_of(
@@ -49,7 +51,7 @@ def graph_of(
 
 
 def on_meta(backbone: nn.Module) -> nn.Module:
-    """A copy in float32 on the meta device, without hooks but for those of torch.nn, which may make weights."""
+    """A copy in float32 on the meta device, without the user's hooks."""
     memo: dict[int, Any] = {}
     for tensor in (*backbone.parameters(), *backbone.buffers()):
         if not nn.parameter.is_lazy(tensor):
@@ -57,6 +59,15 @@ def on_meta(backbone: nn.Module) -> nn.Module:
             twin = torch.empty_like(tensor, dtype=dtype, device="meta")
             is_parameter = isinstance(tensor, nn.Parameter)
             memo[id(tensor)] = nn.Parameter(twin, tensor.requires_grad) if is_parameter else twin
+    return _copy(backbone, memo)
+
+
+def on_cpu(backbone: nn.Module) -> nn.Module:
+    """A copy in float32 on the CPU, without the user's hooks: for what the meta device cannot run."""
+    return _copy(backbone, {}).cpu().float()
+
+
+def _copy(backbone: nn.Module, memo: dict[int, Any]) -> nn.Module:
     try:
         net = copy.deepcopy(backbone, memo)
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
@@ -64,7 +75,7 @@ def on_meta(backbone: nn.Module) -> nn.Module:
     for module in net.modules():
         for kind in HOOKS:
             hooks = getattr(module, kind)
-            for key in [key for key, hook in hooks.items() if not _is_of_torch(hook)]:
+            for key in [key for key, hook in hooks.items() if not _is_of_torch(hook)]:  # those may make weights
                 del hooks[key]
     return net
 
@@ -94,11 +105,11 @@ def _runs(backbone: nn.Module, net: nn.Module, graph: fx.Graph, example: Sequenc
     modes = (True, False) if _changes_by_mode(net, graph) else (False,)
     try:
         return [_run(net, graph, example, mode) for mode in modes]
-    except (RuntimeError, ValueError, NotImplementedError):
-        real = copy.deepcopy(backbone).cpu().float()
+    except FAILURES:
+        real = on_cpu(backbone)
     try:
         return [_run(real, graph, example, False)]
-    except (RuntimeError, ValueError, NotImplementedError) as error:
+    except FAILURES as error:
         shape = "x".join(map(str, example))
         raise SurgeryError(
             f"{type(backbone).__name__} does not run on an image of {shape}: {one_line(error)}"

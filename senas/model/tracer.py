@@ -64,6 +64,9 @@ def record(net: nn.Module, leaves: set[nn.Module], modes: Mapping[nn.Module, boo
             raise
         except Exception as error:  # a forward that is run on proxies may raise anything
             raise SurgeryError(_refusal(net, tracer, error)) from error
+    for node in graph.nodes:
+        if node.op == "placeholder" and (name := str(node.target).rpartition("_")[0]) in given:
+            node.target = name  # torch.fx has numbered those with defaults
     return Recording(graph, tracer.reads, tracer.entered)
 
 
@@ -154,7 +157,8 @@ def is_of_torch(module: nn.Module) -> bool:
 
 def _functions_by_mode(net: nn.Module) -> Iterator[Callable[..., Any]]:
     """Functions such as timm's drop_path(x, p, training) that the forwards of this network can name."""
-    scopes = {id(scope): scope for m in net.modules() if (scope := getattr(type(m).forward, "__globals__", None))}
+    forwards = (type(m).forward for m in net.modules() if not isinstance(m, torch.jit.ScriptModule))
+    scopes = {id(scope): scope for forward in forwards if (scope := getattr(forward, "__globals__", None))}
     for scope in scopes.values():
         for function in list(scope.values()):
             if isinstance(function, FunctionType) and SCALE_AT_RANDOM.search(function.__name__):
@@ -174,7 +178,8 @@ def _is_state(state: tuple[torch.Tensor, Any]) -> bool:
 @contextmanager
 def _unchanged(net: nn.Module) -> Iterator[None]:
     """Puts back what the forward left on its modules, and the random numbers; raises KeptWhole where there is any."""
-    kept = {module: {name: _contents(value) for name, value in vars(module).items()} for module in net.modules()}
+    modules = [module for module in net.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    kept = {module: {name: _contents(value) for name, value in vars(module).items()} for module in modules}
     values = {module: dict(vars(module)) for module in kept}
     drawn = _random_state()
     try:
@@ -245,5 +250,6 @@ def path_in(net: nn.Module, module: nn.Module) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line that the error says."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """The first line that the error says, without where in a graph it was; its type where it says nothing."""
+    said = str(error).partition("While executing %")[0]
+    return next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)

@@ -1,6 +1,5 @@
 """Sites by module path, for networks that cannot be traced: the outputs of the modules named are gated in place."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -11,10 +10,11 @@ from torch import nn
 
 from senas.core.site import Place
 from senas.errors import SurgeryError
-from senas.model.graph import on_meta, refuse_blocks
+from senas.model.graph import FAILURES, on_cpu, on_meta, refuse_blocks
 from senas.model.tracer import one_line
 
 PROBE = "senas_probe"
+NEVER_CALLED = "backbone.modules: {path} is never called itself, only modules in it may be; name one of those"
 WIDTHS = ("out_channels", "num_features", "num_channels")
 """What layers call the number of channels that they give."""
 
@@ -38,9 +38,7 @@ def outputs(backbone: nn.Module, example: Sequence[int], paths: Sequence[str]) -
     found = {call.path: _place(call.path, calls, taller) for call in calls if call.path in paths}
     for path in paths:
         if path not in found:
-            raise SurgeryError(
-                f"backbone.modules: {path} is never called itself, only modules in it may be; name one of those"
-            )
+            raise SurgeryError(NEVER_CALLED.format(path=path))
     return found
 
 
@@ -75,20 +73,28 @@ class _Call:
     module: nn.Module
     output: Any
     inside: list["_Call"] = field(default_factory=list)
-    runs_children: bool = False
 
 
 class _Probe(nn.Module):
-    called = False
+    """Stands where the block will be, and tells whether it would be run by what it is in."""
+
+    def __init__(self, path: str, is_last: bool) -> None:
+        super().__init__()
+        self.path, self.is_last = path, is_last
 
     def forward(self, x: Any) -> Any:
-        self.called = True
+        if not self.is_last:
+            raise SurgeryError(
+                f"backbone.modules: {self.path} runs all modules in it by itself, a block too; name one around or in it"
+            )
         return x
 
 
 def _refuse_kind(path: str, module: nn.Module) -> None:
     if isinstance(module, torch.jit.ScriptModule):
         raise SurgeryError(f"backbone.modules: {path} is compiled by torch.jit; name a module around it")
+    if type(module).forward is nn.Module.forward:
+        raise SurgeryError(NEVER_CALLED.format(path=path))
     if "forward" in vars(module):
         raise SurgeryError(f"backbone.modules: {path} has a forward of its own object; name a module around it")
 
@@ -96,11 +102,11 @@ def _refuse_kind(path: str, module: nn.Module) -> None:
 def _run(backbone: nn.Module, example: Sequence[int], paths: Sequence[str]) -> list[_Call]:
     try:
         return _calls(on_meta(backbone), example, paths, "meta")
-    except (RuntimeError, ValueError, TypeError):
-        real = copy.deepcopy(backbone).cpu().float()
+    except FAILURES:
+        real = on_cpu(backbone)
     try:
         return _calls(real, example, paths, "cpu")
-    except (RuntimeError, ValueError, TypeError) as error:
+    except FAILURES as error:
         shape = "x".join(map(str, example))
         raise SurgeryError(
             f"{type(backbone).__name__} does not run on an image of {shape}: {one_line(error)}"
@@ -120,7 +126,6 @@ def _calls(net: nn.Module, example: Sequence[int], paths: Sequence[str], device:
     """All calls of modules in one evaluation, in the order in which they ended."""
     ended: list[_Call] = []
     begun: list[int] = []
-    probes = {path: _Probe() for path in paths}
 
     def begin(module: nn.Module, args: Any) -> None:
         begun.append(len(ended))
@@ -128,13 +133,14 @@ def _calls(net: nn.Module, example: Sequence[int], paths: Sequence[str], device:
     def end(path: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             shown = output.to("meta") if isinstance(output, torch.Tensor) else output
-            ended.append(_Call(path, module, shown, ended[begun.pop() :], path in probes and probes[path].called))
+            ended.append(_Call(path, module, shown, ended[begun.pop() :]))
 
         return hook
 
     modules = dict(net.named_modules())
-    for path, probe in probes.items():
-        modules[path].add_module(PROBE, probe)
+    for path in paths:
+        module = modules[path]
+        module.add_module(PROBE, _Probe(path, type(module).forward is nn.Sequential.forward))
     for path, module in modules.items():
         if path and not isinstance(module, torch.jit.ScriptModule):
             module.register_forward_pre_hook(begin)
@@ -151,8 +157,6 @@ def _place(path: str, calls: list[_Call], taller: dict[str, Any]) -> Place:
     call = calls[mine[0]]
     if len(mine) > 1:
         raise SurgeryError(f"{where} is called {len(mine)} times a forward, and so would be its gate; name another")
-    if call.runs_children and type(call.module).forward is not nn.Sequential.forward:
-        raise SurgeryError(f"{where} runs all modules in it by itself, its gate too; name a module around or in it")
     if not isinstance(call.output, torch.Tensor):
         raise SurgeryError(f"{where} gives a {type(call.output).__name__}, not a tensor (B, C, H, W)")
     shape = tuple(call.output.shape)
