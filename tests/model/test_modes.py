@@ -113,6 +113,13 @@ class Learned(nn.Module):
         return x * self.factor
 
 
+class Repeated(Learned):
+    def forward(self, x):
+        for _ in range(self.factor):
+            x = x + 1
+        return x
+
+
 class FrozenNorm(nn.BatchNorm2d):
     def train(self, mode=True):
         return super().train(False)
@@ -143,6 +150,8 @@ BEHAVIOURS = {
     "norm of functions": lambda: Net(lambda unit, x: unit.norm(x), norm=OwnBatchNorm()),
     "a count": lambda: Net(lambda unit, x: unit.counting(x), counting=Counting()),
     "noise": lambda: Net(lambda unit, x: unit.noisy(x), noisy=Noisy()),
+    "a structure by modes that differ": lambda: Net(lambda unit, x: x + 1 if unit.training != unit.bn1.training else x),
+    "a structure by more than a mode": lambda: Net(lambda unit, x: unit.repeated(x), repeated=Repeated()),
     "more than a mode": lambda: Net(lambda unit, x: unit.learned(x), learned=Learned()),
 }
 
