@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from torch import fx, nn
 
 from senas.model.former import is_built_in
-from senas.model.graph import SCALE_AT_RANDOM
+from senas.model.tracer import scales_at_random
 
 PINS = (
     *(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.SyncBatchNorm, nn.InstanceNorm2d, nn.GroupNorm),
@@ -57,7 +57,7 @@ def channels_first(graph: fx.Graph, modules: dict[str, nn.Module]) -> set[fx.Nod
             waiting.append((node, 1))
         elif isinstance(module, PINS) or (module and is_built_in(module)) or (module is None and name in PINNING):
             waiting += [(node, 1), *((arg, 1) for arg in above[:1])]
-        elif isinstance(module, KEEPS) or type(module).__name__ in SCALE_AT_RANDOM or _keeps(node, name):
+        elif isinstance(module, KEEPS) or scales_at_random(node, module) or _keeps(node, name):
             for arg in above:
                 tie(arg, node)
         elif (order := _permutation(node, name)) is not None and above:

@@ -19,7 +19,7 @@ from senas.core.site import Site
 from senas.model.cut import Taken, Unit
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import Traced
-from senas.model.untraced import gate
+from senas.model.untraced import gate_output
 
 
 def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0) -> nn.Module:
@@ -40,7 +40,7 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     if traced.graph is None:
         for unit, block in wanted:
             path = _put(net, unit, block, backbone, seed)
-            gate(net.get_submodule(unit.owner), path.rpartition(".")[2])
+            gate_output(net.get_submodule(unit.owner), path.rpartition(".")[2])
         return net
     graph, nodes = _copy(traced.graph)
     added = [(_put(net, unit, block, backbone, seed), unit.cuts[unit.site.placement(block)]) for unit, block in wanted]
