@@ -12,7 +12,7 @@ from senas.errors import SurgeryError
 from senas.model.in_place import Run, in_place_as_values
 from senas.model.modes import graph_for_both_modes
 from senas.model.se import SqueezeExcitation
-from senas.model.tracer import KeptWhole, is_of_torch, is_random_scale, one_line
+from senas.model.tracer import KeptWhole, is_random_scale, one_line
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
@@ -119,7 +119,8 @@ def _runs(backbone: nn.Module, net: nn.Module, graph: fx.Graph, example: Sequenc
 def _changes_by_mode(net: nn.Module, graph: fx.Graph) -> bool:
     called = [net.get_submodule(str(node.target)) for node in graph.nodes if node.op == "call_module"]
     flags = any(node.op == "get_attr" and str(node.target).split(".")[-1] == "training" for node in graph.nodes)
-    return flags or any(not is_of_torch(module) or is_random_scale(module) for module in called)
+    own = any(not type(module).__module__.startswith("torch.nn") for module in called)
+    return flags or own or any(map(is_random_scale, called))
 
 
 def _run(net: nn.Module, graph: fx.Graph, example: Sequence[int], mode: bool) -> Run:

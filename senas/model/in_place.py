@@ -39,8 +39,8 @@ class Run(fx.Interpreter):
         result = super().run_node(n)
         self.given[n] = result
         self.changed[n] = [t for t, version in zip(read, versions, strict=True) if t._version != version]
-        if isinstance(result, torch.Tensor):
-            n.meta["tensor_meta"] = _extract_tensor_metadata(result)
+        if any(True for _ in _tensors(result)):
+            n.meta["tensor_meta"] = fx.node.map_aggregate(result, _metadata)
         return result
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -48,6 +48,10 @@ class Run(fx.Interpreter):
         if type(module) is nn.BatchNorm2d and args and args[0].is_meta and args[0].shape[1:2] == (module.num_features,):
             return torch.empty_like(args[0])  # the meta device takes half of its time for them
         return super().call_module(target, args, kwargs)
+
+
+def _metadata(value: Any) -> Any:
+    return _extract_tensor_metadata(value) if isinstance(value, torch.Tensor) else value
 
 
 def in_place_as_values(graph: fx.Graph, runs: list[Run], net: nn.Module) -> None:

@@ -18,7 +18,8 @@ from senas.model.former import is_built_in
 
 SCALE_AT_RANDOM = re.compile(r"(?i)drop_?(out|path|block)|stochastic_?depth")
 """Modules without children, and functions, of such names scale their input by 1 / (1 - p)."""
-CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
+LAYERS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm)
+"""Of whatever class, as timm's StdConv2d: convolutions and normalisations, which a graph shall show as such."""
 
 
 class KeptWhole(Exception):  # noqa: N818
@@ -106,8 +107,7 @@ class _Tracer(fx.Tracer):
         is_leaf = (
             m in self.leaves
             or super().is_leaf_module(m, module_qualified_name)
-            or isinstance(m, torch.jit.ScriptModule)
-            or is_of_torch(m)
+            or isinstance(m, (torch.jit.ScriptModule, *LAYERS))
             # By its mode it scales or does nothing: as a module it stays as it is.
             or is_random_scale(m)
             or is_built_in(m)  # one thing, to be taken out or left alone
@@ -146,13 +146,6 @@ def scales_at_random(node: fx.Node, module: nn.Module | None) -> bool:
     if node.op == "call_function":
         return bool(SCALE_AT_RANDOM.search(getattr(node.target, "__name__", "")))
     return module is not None and is_random_scale(module)
-
-
-def is_of_torch(module: nn.Module) -> bool:
-    """Whether its class derives from one of torch.nn's layers (not of its containers), as timm's StdConv2d does."""
-    return any(
-        base.__module__.startswith("torch.nn.modules") and base not in CONTAINERS for base in type(module).__mro__
-    )
 
 
 def _functions_by_mode(net: nn.Module) -> Iterator[Callable[..., Any]]:
