@@ -11,6 +11,7 @@ from senas.app.show import exported
 from senas.app.trusted import modules_of
 from senas.app.wiring import Setup, digest, set_up_again
 from senas.core.trial import Job, Status, Trial
+from senas.core.trust import suggested
 from senas.errors import ConfigError, ExportError
 from senas.exported.card import Parity, same_loss
 from senas.exported.folder import write
@@ -55,10 +56,10 @@ def main(config: ExportConfig) -> None:
     )
     if before:
         terminal.say(f"replaced {before} in {folder}")
-    _say_written(terminal, folder, parity, picked)
+    _say_written(terminal, folder, parity, picked, setup.config.backbone.target)
 
 
-def _say_written(terminal: Terminal, folder: Path, parity: Parity, picked: Trial) -> None:
+def _say_written(terminal: Terminal, folder: Path, parity: Parity, picked: Trial, target: str | None) -> None:
     onnx = parity.onnx_images is not None
     files = ["se.yaml", "weights.safetensors", *(["model.onnx"] if onnx else [])]
     lines = [
@@ -75,9 +76,10 @@ def _say_written(terminal: Terminal, folder: Path, parity: Parity, picked: Trial
     terminal.say("\n".join(lines))
     if not same_loss(parity.val_loss, picked.scores["val_loss"]):
         terminal.warn("these weights do not score what the study measured: another machine, precision or version?")
+    trust = f', trust="{suggested(target)}"' if target else ""
     terminal.say(
         f"\nin Python:\n"
-        f'  net = senas.load("{folder}")\n'
+        f'  net = senas.load("{folder}"{trust})\n'
         f'  about = senas.read("{folder}")  # mean, std, classes, shape, scores\n'
         f'  net = senas.insert_se(your_network, "{folder}/se.yaml", example_input)'
     )

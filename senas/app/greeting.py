@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from senas.app.show import show_front
+from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup
 from senas.core.constraint import spoken
 from senas.core.space import SearchSpace
@@ -71,15 +72,15 @@ def say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: End
     another = "objective.penalty=0.02" if setup.config.objective.name == "penalized" else "pick=smallest"
     picked, why = standing.pick(setup.config.objective.pick)
     show_front(terminal, setup, standing, picked, why)
-    folder = str(Path("exported") / setup.folder.name)
+    folder, trust = str(Path("exported") / setup.folder.name), spoken_trust(setup.config)
     recorded = setup.config.tracking.name != "none"
     look = f"senas dashboard {name}{root}" if recorded else f"open {setup.folder.front_html} in a browser"
     terminal.say(
         f"\nnext:\n"
         f"  {look}\n"
-        f"  senas front {name} {another}{root}\n"
-        f"  senas export {name} {_override('to', folder)}{root}\n"
-        f"  senas train {_override('se', folder)}{root}"
+        f"  senas front {name} {another}{root}{trust}\n"
+        f"  senas export {name} {_override('to', folder)}{root}{trust}\n"
+        f"  senas train {_override('se', folder)}{root}{trust}"
     )
 
 

@@ -7,6 +7,7 @@ from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
 from senas.app.show import exported, front_table, one_seed
+from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
 from senas.core.constraint import MEASURED
 from senas.core.ports import Recorder
@@ -206,7 +207,7 @@ def _page(setup: Setup, trials: list[Trial], picked: Trial, why: str) -> str:
 
 def _description(setup: Setup, standing: Standing, picked: Trial, why: str) -> str:
     config = setup.config
-    table = front_table(setup, standing, picked)
+    table, trust = front_table(setup, standing, picked), spoken_trust(config)
     rejected = sum(trial.status is Status.REJECTED for trial in standing.trials)
     return f"""\
 Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a Squeeze-and-Excitation block, on
@@ -222,5 +223,5 @@ The front over validation loss and SE parameters:
 
 {one_seed(setup)}
 
-`senas export study.name={setup.folder.name}` writes the recommended one with its weights; its se.yaml is among the
-artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""
+`senas export study.name={setup.folder.name}{trust}` writes the recommended one with its weights; its se.yaml is among
+the artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""

@@ -37,6 +37,14 @@ def modules_of(config: SearchConfig) -> list[str]:
     return [module_of(target) for _, target in named_code(config)]
 
 
+def spoken_trust(config: SearchConfig) -> str:
+    """What a command that reads the study again needs, behind a space: ` trust=mypkg`, or nothing."""
+    names = list(dict.fromkeys(suggested(target) for _, target in named_code(config)))
+    if len(names) > 1:
+        return f" 'trust=[{','.join(names)}]'"
+    return f" trust={names[0]}" if names else ""
+
+
 def refuse_untrusted(code: Iterable[tuple[str, str]], file: Path | str, trust: Iterable[str]) -> None:
     """Raises ConfigError for the first of these targets, named by a file, that is not trusted. Nothing is imported."""
     trust = tuple(trust)

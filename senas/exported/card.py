@@ -10,6 +10,7 @@ from typing import Any
 from senas.core.block import Placement, SEBlock
 from senas.core.config import BASELINES, spoken_block
 from senas.core.site import Site
+from senas.core.trust import suggested
 from senas.exported.package import Exported, normalisation
 
 CARD_FILE = "README.md"
@@ -116,6 +117,8 @@ def _what_it_is(exported: Exported) -> str:
         rows.append(("multiply-accumulates for one image", f"{scores['macs']:,.0f} (convolutions and linear layers)"))
     names = ", ".join(map(_cell, exported.classes[:SHOWN_CLASSES]))
     more = f", ... (all {len(exported.classes)} in se.yaml)" if len(exported.classes) > SHOWN_CLASSES else ""
+    if "size" in exported.backbone:
+        rows.append(("scaling", f"images are scaled to {height} x {width} (bilinear, antialiased)"))
     rows += [
         ("input", f"float32 (batch, {channels}, {height}, {width}); {normalisation(exported)}"),
         ("mean, std", f"{_numbers(exported.mean)}; {_numbers(exported.std)}"),
@@ -229,15 +232,17 @@ def same_loss(reloaded: float, measured: float) -> bool:
 
 def _use(exported: Exported, *, onnx: bool) -> str:
     channels, height, width = exported.shape
+    target = exported.backbone.get("target")
+    trust = f', trust="{suggested(target)}"' if target else ""
     text = f"""## How to use it
 
-In PyTorch, with senas installed, from the folder that this file is in:
+In PyTorch, with senas installed, from the folder that this file is in{_needed(exported)}:
 
 ```python
 import senas
 import torch
 
-about, net = senas.read("."), senas.load(".")
+about, net = senas.read("."), senas.load("."{trust})
 mean, std = (torch.tensor(values)[:, None, None] for values in (about.mean, about.std))
 pixels = torch.rand(2, {channels}, {height}, {width})  # your images, in [0, 1]
 with torch.no_grad():
@@ -263,6 +268,16 @@ pixels = np.random.rand(2, {channels}, {height}, {width}).astype(np.float32)  # 
 (logits,) = session.run(["logits"], {{"images": (pixels - mean) / std}})
 print([json.loads(about["classes"])[i] for i in logits.argmax(1)])
 ```"""
+
+
+def _needed(exported: Exported) -> str:
+    """What the network is built with, beside senas itself."""
+    if target := exported.backbone.get("target"):
+        return (
+            f". The backbone is built by `{target}`, code that is not in here and that senas imports only where it is "
+            'trusted; `senas.load(".", backbone=...)` takes the function, or the network, itself'
+        )
+    return ', and timm (`pip install "senas[timm]"`)' if exported.backbone.get("library") == "timm" else ""
 
 
 def _limits(exported: Exported, part: str) -> str:
@@ -307,7 +322,7 @@ def _value(value: Any) -> str:
 
 
 def _mapping(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{_cell(key)} {_cell(value)}" for key, value in values.items())
+    return ", ".join(f"{_cell(key)} {_value(value)}" for key, value in values.items())
 
 
 def _cell(value: Any) -> str:

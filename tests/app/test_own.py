@@ -41,8 +41,8 @@ def test_a_folder_of_images_is_searched_by_a_metric_of_ones_own_and_exported(own
     assert "highest f1 minus a penalty of 0.1: " in said.out
     (row, *_) = csv.DictReader((own / "runs" / "mine" / "front.csv").open())
     assert row["f1"] == row["val_accuracy"]
-    assert "highest f1" in senas("front", "study.name=mine", "objective.penalty=0.2").out
-    assert senas("export", "study.name=mine").code == 0
+    assert "highest f1" in senas("front", "study.name=mine", "objective.penalty=0.2", "trust=mymetrics").out
+    assert senas("export", "study.name=mine", "trust=mymetrics").code == 0
     assert "[bright, dark]" in (own / "exported" / "mine" / "se.yaml").read_text()
 
 
