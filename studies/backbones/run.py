@@ -14,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import senas  # noqa: F401  # before torchvision, where torch is built for the CPU
 
 HERE = Path(__file__).parent
 COLUMNS = (
@@ -29,7 +32,6 @@ HEAD, TAIL = "<!-- table -->", "<!-- end of table -->"
 
 
 def main(names: list[str]) -> None:
-    import senas  # noqa: F401  # before torchvision, where torch is built for the CPU
     from torchvision import models
 
     wanted = names or models.list_models(module=models)
@@ -84,7 +86,6 @@ def table(found: list[dict[str, Any]]) -> str:
 
 def one(name: str) -> dict[str, Any]:
     """The row of one network."""
-    import senas  # noqa: F401
     import torch
     from torchvision import models
 
@@ -102,11 +103,11 @@ def one(name: str) -> dict[str, Any]:
     usual = next(iter(models.get_model_weights(name))).transforms().crop_size[0]
     row: dict[str, Any] = {"size": usual, "params": params(backbone)}
     try:
-        traced, row["trace_ms"] = timed(lambda: trace(backbone, (3, usual, usual)))
+        traced, row["trace_ms"] = timed(partial(trace, backbone, (3, usual, usual)))
     except SenasError as error:
         return {"size": usual, "remark": str(error)}
     everywhere = SEConfig.everywhere(traced.sites)
-    _, row["surgery_ms"] = timed(lambda: insert(backbone, everywhere, traced))
+    _, row["surgery_ms"] = timed(partial(insert, backbone, everywhere, traced))
     row |= {
         "sites": len(traced.sites),
         "placements": " ".join(sorted({str(p) for site in traced.sites for p in site.places})),
