@@ -8,13 +8,12 @@ them, with fresh weights.
 """
 
 import csv
-import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from functools import partial
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +33,29 @@ HEAD, TAIL = "<!-- table -->", "<!-- end of table -->"
 def main(names: list[str]) -> None:
     from torchvision import models
 
-    wanted = names or models.list_models(module=models)
-    for name in wanted:
-        environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-        done = subprocess.run(
-            [sys.executable, __file__, "--one", name], stdout=subprocess.PIPE, text=True, env=environment, check=False
-        )
-        row = json.loads(done.stdout) if done.returncode == 0 else {"remark": f"ended with code {done.returncode}"}
-        print(name, {key: value for key, value in row.items() if key != "remark"}, row.get("remark", ""), flush=True)
-        write({**rows(), name: {"network": name, **row}})
+    # Imported once: a process is forked for each network, so that its memory is freed, and one that dies takes no other.
+    for module in ("onnxruntime", "onnxscript", "torch.onnx", "senas.model.surgery"):
+        import_module(module)
+    for name in names or models.list_models(module=models):
+        row = {"network": name, **in_own_process(name)}
+        print(row, flush=True)
+        write({**rows(), name: row})
+
+
+def in_own_process(name: str) -> dict[str, Any]:
+    """The row of one network; where its process dies, a remark that says how."""
+    forking = get_context("fork")
+    ours, theirs = forking.Pipe()
+    process = forking.Process(target=lambda: theirs.send(one(name)))
+    process.start()
+    theirs.close()
+    try:
+        row: dict[str, Any] = ours.recv()
+    except EOFError:
+        process.join()
+        row = {"remark": f"its process ended with code {process.exitcode}"}
+    process.join()
+    return row
 
 
 def rows() -> dict[str, dict[str, Any]]:
@@ -190,8 +203,4 @@ def told(fine: bool) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        out, sys.stdout = sys.stdout, sys.stderr  # exporters print
-        json.dump(one(sys.argv[2]), out)
-    else:
-        main(sys.argv[1:])
+    main(sys.argv[1:])

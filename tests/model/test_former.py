@@ -174,6 +174,7 @@ NETS = {
     "standard": lambda: Net(Unit(Torchvisions(6, 2), "standard"), Unit(Torchvisions(6, 3), "standard")),
     "pre": lambda: Net(Unit(SELayer(), "pre")),
     "two": lambda: Net(Unit(SELayer(), "two")),
+    "identities": lambda: Net(Unit(nn.Sequential(nn.Identity(), SELayer(), nn.Identity()), "inner")),
     "no shortcut": lambda: Net(Unit(SELayer(), "inner", shortcut=False), Unit(SELayer(), "inner")),
     "kept as it is": lambda: Net(Unit(SELayer(gate=nn.Tanh()), "inner"), Unit(SELayer(), "standard")),
 }
@@ -226,6 +227,7 @@ def test_with_no_blocks_the_network_is_without_those_it_came_with(name, randomis
         ("standard", {"units.0.branch.5": P.STANDARD, "units.1.branch.5": P.STANDARD}),
         ("pre", {"units.0.branch.0": P.PRE}),
         ("two", {"units.0.branch.3": P.INNER, "units.0.branch.6": P.STANDARD}),
+        ("identities", {"units.0.branch.3.1": P.INNER}),
         ("no shortcut", {"units.0.branch.3": P.INNER, "units.1.branch.3": P.INNER}),
     ],
 )

@@ -1,6 +1,7 @@
 """Which sites the known backbones have: names, how many, and what an SE block would find at each placement."""
 
 import pytest
+import torch
 from torch import nn
 
 from senas.core.backbone import Backbone
@@ -141,3 +142,78 @@ def test_a_width_below_1_is_refused(width):
 
 def test_torchvisions_networks_take_3_channels_and_the_others_what_there_is():
     assert [input_channels(Backbone(name=name), 1) for name in ("resnet50", "resnet8")] == [3, 1]
+
+
+# Units in unusual surroundings
+
+
+class Attention(nn.Module):
+    """Gates its input by a convolution of its mean: an attention of another kind, with a convolution on a side way."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.conv(x.mean((2, 3), keepdim=True)))
+
+
+class Branch(nn.Module):
+    """x + the layers of it."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.layers(x)
+
+
+def layers(*between):
+    first = [nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)]
+    return [*first, *between, nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)]
+
+
+def test_a_convolution_on_a_side_way_is_not_the_middle_of_the_branch():
+    net = Branch(Attention(), Attention(), Attention(), *layers(nn.ReLU()))
+    (unit,) = trace(net, (4, 8, 8)).units
+    assert unit.cuts[P.INNER].source == "layers_5"  # the ReLU behind the first of its two convolutions
+
+
+def test_an_identity_between_the_layers_of_a_unit_hides_no_place():
+    net = Branch(*layers(nn.Identity(), nn.ReLU(), nn.Identity()), nn.Identity())
+    (unit,) = trace(net, (4, 8, 8)).units
+    assert list(unit.site.places) == [P.PRE, P.INNER_BEFORE_RELU, P.INNER, P.STANDARD, P.IDENTITY, P.POST]
+    assert (unit.cuts[P.INNER_BEFORE_RELU].source, unit.cuts[P.INNER].source) == ("layers_1", "layers_3")
+
+
+def test_a_long_shortcut_in_the_roots_forward_leaves_the_units_within_it():
+    class Long(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convs = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
+
+        def forward(self, x):
+            y = x + self.convs[0](x)
+            y = y + self.convs[1](y)
+            return x + self.convs[2](y)
+
+    assert [site.name for site in trace(Long(), (4, 8, 8)).sites] == ["network", "network-2", "network-3"]
+
+
+def test_a_place_that_two_units_have_in_common_is_the_smaller_ones():
+    class Outer(nn.Module):
+        """Its branch ends with a unit, so that `standard` of the one is `post` of the other."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv, self.unit = nn.Conv2d(4, 4, 1), Branch(*layers(nn.ReLU()))
+
+        def forward(self, x):
+            return x + self.unit(self.conv(x))
+
+    units = trace(nn.Sequential(Outer(), nn.Flatten()), (4, 8, 8)).units
+    assert {unit.site.name: P.POST in unit.cuts for unit in units} == {"0.unit": True, "0": True}
+    assert {unit.site.name: P.STANDARD in unit.cuts for unit in units} == {"0.unit": True, "0": False}
+    cuts = [(cut.source, frozenset(cut.readers)) for unit in units for cut in unit.cuts.values()]
+    assert len(set(cuts)) == len(cuts)
