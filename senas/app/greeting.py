@@ -42,9 +42,14 @@ def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Seq
 def configurations(space: SearchSpace) -> str:
     """How many there are, and of how many, where constraints leave fewer."""
     if space.size is None:
-        return f"fewer than {space.product:,} configurations (too many to count those within the constraints)"
-    of = f" of {space.product:,}" if space.size < space.product else ""
-    return f"{space.size:,}{of} configurations"
+        return f"fewer than {_count(space.product)} configurations (too many to count those within the constraints)"
+    of = f" of {_count(space.product)}" if space.size < space.product else ""
+    return f"{_count(space.size)}{of} configurations"
+
+
+def _count(number: int) -> str:
+    """Up to billions in full."""
+    return f"{number:,}" if number < 10**12 else f"{number:.1e}".replace("e+", " x 10^")
 
 
 def say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> None:

@@ -144,7 +144,7 @@ FAMILIES = [
 ]
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(data=st.data())
 @pytest.mark.parametrize("name", ["mobilenet_v2", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES)])
 def test_the_closed_form_is_what_is_counted_in_every_family(family, name, data):

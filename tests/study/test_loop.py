@@ -589,9 +589,10 @@ def test_what_is_too_slow_was_tried_all_the_same(limited, run):
     assert [job.config for job in one.evaluator.jobs] == [SEConfig()]
 
 
-def test_a_search_that_finds_nothing_fast_enough_gives_up(limited, run, planted):
+def test_a_search_that_finds_nothing_fast_enough_gives_up(limited, run, monkeypatch):
+    monkeypatch.setattr(loop, "SLOW_IN_A_ROW", 10)
     one = limited(5, latency_ms=0.5)
-    with pytest.raises(EvaluationError, match=r"the last 100 configurations .* latency_ms \d over 0\.5; raise space"):
+    with pytest.raises(EvaluationError, match=r"the last 10 configurations .* latency_ms \d over 0\.5; raise space"):
         run(one)
     assert one.evaluator.jobs == []
 
