@@ -85,7 +85,8 @@ class SearchProgress:
 
     def finished(self, trial: Trial, standing: Standing) -> None:
         if trial.status is Status.REJECTED:
-            self._count_rejected(trial)
+            self.rejected = sum(t.status is Status.REJECTED for t in standing.trials)
+            self._keep_rejected(trial)
             return
         self._say_rejected()
         if self.left is not None:
@@ -98,14 +99,13 @@ class SearchProgress:
         if self.bar is None and silent and self.done < self.total and self.left:
             self._say(f"{self.done} of {self.total} trials  {self.words()}")
 
-    def _count_rejected(self, trial: Trial) -> None:
-        """One line for many: with a narrow bound most proposals are rejected."""
-        self.rejected += 1
-        self.unsaid += 1
-        if trial.origin == "start":  # these were asked for by name
-            self.unsaid -= 1
+    def _keep_rejected(self, trial: Trial) -> None:
+        """One line for many: with a narrow bound most proposals are rejected. Starting points have their own."""
+        if trial.origin == "start":
             self._say(f"trial {trial.number:>3}  rejected, {trial.reason}: {trial.config.words(self.sites)}")
-        elif self.bar is None and time.monotonic() - self.said > SILENCE_SECONDS:
+            return
+        self.unsaid += 1
+        if self.bar is None and time.monotonic() - self.said > SILENCE_SECONDS:
             self._say_rejected()
 
     def _say_rejected(self) -> None:

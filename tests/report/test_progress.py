@@ -126,3 +126,52 @@ def test_without_a_terminal_there_are_only_the_lines(capsys, make, sites):
         progress.started(trial, standing([]))
         progress.finished(trial, standing([trial]))
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.fixture
+def rejected(make, mixed):
+    """A trial that breaks a constraint."""
+
+    def of(number, **changes):
+        reason = "params 75,560 over 75,500"
+        return make(number, mixed, 0.0, status=Status.REJECTED, values=(), curve=(), reason=reason, **changes)
+
+    return of
+
+
+def test_rejections_are_one_line_when_the_next_trial_begins(capsys, make, sites, rejected):
+    earlier = [rejected(0), make(1, SEConfig(), 0.5)]
+    with SearchProgress(Terminal(), total=5, sites=sites, bar=False) as progress:
+        for number in (2, 3):
+            earlier.append(rejected(number))
+            progress.finished(earlier[-1], standing(earlier))
+        assert capsys.readouterr().out == ""
+        progress.started(make(4, SEConfig(), 0.5), standing(earlier))
+    assert capsys.readouterr().out == "2 proposals broke a constraint, not trained; 3 so far\n"
+
+
+def test_rejections_at_the_end_are_said_too(capsys, sites, rejected):
+    with SearchProgress(Terminal(), total=5, sites=sites, bar=False) as progress:
+        progress.finished(rejected(0), standing([rejected(0)]))
+    assert capsys.readouterr().out == "1 proposal broke a constraint, not trained; 1 so far\n"
+
+
+def test_a_rejected_starting_point_says_why(capsys, sites, rejected, mixed):
+    first = rejected(0, origin="start")
+    with SearchProgress(Terminal(), total=5, sites=sites, bar=False) as progress:
+        progress.finished(first, standing([first]))
+    assert capsys.readouterr().out == f"trial   0  rejected, {first.reason}: {mixed.words(sites)}\n"
+
+
+def test_the_bar_says_how_many_were_rejected(make, sites, rejected):
+    terminal = on_screen(width=200)
+    with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
+        progress.finished(rejected(0), standing([rejected(0)]))
+        progress.started(make(1, SEConfig(), 0.5), standing([rejected(0)]))
+        assert "1 rejected" in progress.words()
+
+
+def test_a_latency_that_was_measured_is_said(said, make, mixed):
+    trial = make(1, mixed, 0.5)
+    line = said(make(1, mixed, 0.5, scores={**trial.scores, "latency_ms": 1.23456}))
+    assert "  latency_ms 1.2346  SE params" in line

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from senas.core.config import SEConfig
+from senas.core.latency import Latency, Timing
 from senas.core.recipe import Device
 from senas.core.trial import Failure, Job, Status
 from senas.errors import ConfigError
@@ -69,6 +70,28 @@ def test_costs_are_those_counted_on_the_network(evaluator, go_on, se):
     assert result.scores["params"] == params(net)
     assert result.scores["macs"] == macs(net, (1, 8, 8))
     assert result.scores["se_params"] == params(net) - params(trainer.network(Job(NONE, seed=0, epochs=1)))
+
+
+def test_costs_are_known_without_training(evaluator, se):
+    assert evaluator().costs(Job(se, seed=0, epochs=1)).keys() == {"se_params", "params", "macs"}
+
+
+def test_the_stopwatch_is_held_to_the_network_of_the_job(evaluator, se):
+    trainer, timed = evaluator(), []
+    assert trainer.measure(Job(se, seed=0, epochs=1)) == {}
+    trainer.stopwatch = lambda net: timed.append(params(net)) or Latency(Timing(), (1.0, 2.0, 4.0))
+    assert trainer.measure(Job(se, seed=0, epochs=1)) == {"latency_ms": 2.0, "latency_spread_ms": 1.5}
+    assert timed == [trainer.backbone_params + se.params(trainer.traced.sites)]
+
+
+def test_costs_that_were_found_before_are_among_the_scores_and_not_found_again(evaluator, go_on):
+    trainer, reported = evaluator(), []
+    trainer.stopwatch = lambda net: pytest.fail("it was measured again")
+    job = Job(NONE, seed=0, epochs=1, costs={"latency_ms": 2.0})
+    (result,) = run(trainer, lambda job, epoch, scores: reported.append(scores) or False, job)
+    assert result.scores["latency_ms"] == 2.0
+    assert reported[0]["latency_ms"] == 2.0
+    assert result.scores["params"] == trainer.backbone_params
 
 
 def test_jobs_are_answered_in_their_order(evaluator, go_on, se):
