@@ -21,33 +21,36 @@ SEEDS = 5
 PRETRAINING = {"epochs": 5, "batch_size": 128, "threads": 1}
 BUDGET = {"epochs": 5, "batch_size": 64, "threads": 1}
 FINE = {**BUDGET, "lr": 0.001}  # a third of the default: the weights are good already
-ARMS: dict[str, tuple[dict[str, Any], bool, str]] = {  # trainer, from the trained weights, how all16 begins
-    "scratch": (BUDGET, False, "default"),
-    "scratch-low-lr": (FINE, False, "default"),
-    "fine-sigmoid": (FINE, True, "default"),
-    "fine-identity": (FINE, True, "identity"),
+# Each arm: how it is trained, whether from the trained weights, how all16 begins, and what is trained.
+ARMS: dict[str, tuple[dict[str, Any], bool, str, list[str]]] = {
+    "scratch": (BUDGET, False, "default", ["none", "all16"]),
+    "scratch-low-lr": (FINE, False, "default", ["none", "all16"]),
+    "fine-sigmoid": (FINE, True, "default", ["none", "all16"]),
+    "fine-identity": (FINE, True, "identity", ["all16"]),
 }
 Key = tuple[str, str]
+UNTOUCHED, SIGMOID, IDENTITY = ("fine-sigmoid", "none"), ("fine-sigmoid", "all16"), ("fine-identity", "all16")
+SCRATCH, SCRATCH_SE, LOW = ("scratch", "none"), ("scratch", "all16"), ("scratch-low-lr", "none")
 PAIRS: list[tuple[Key, Key]] = [
-    (("fine-identity", "none"), ("scratch", "none")),
-    (("fine-identity", "all16"), ("fine-identity", "none")),
-    (("fine-sigmoid", "all16"), ("fine-sigmoid", "none")),
-    (("fine-identity", "all16"), ("fine-sigmoid", "all16")),
-    (("fine-identity", "all16"), ("scratch", "all16")),
-    (("scratch", "all16"), ("scratch", "none")),
-    (("scratch-low-lr", "none"), ("scratch", "none")),
+    (UNTOUCHED, SCRATCH),
+    (IDENTITY, SCRATCH_SE),
+    (IDENTITY, UNTOUCHED),
+    (SIGMOID, UNTOUCHED),
+    (IDENTITY, SIGMOID),
+    (SCRATCH_SE, SCRATCH),
+    (LOW, SCRATCH),
 ]
 SCORES = ("test_loss", "test_accuracy", "val_loss", "val_accuracy")
 
 
 def main(root: str = "runs") -> None:
-    first = train(root, "first", "pretrained", PRETRAINING, seeds=1, against=[])
+    first = train(root, "first", "pretrained", PRETRAINING, ["none"], seeds=1)
     weights = str((first.folder / "trained" / "none" / "weights.safetensors").absolute())
     found: dict[Key, Sequence[Trial]] = {("pretrained", "none"): first.comparison.of("none")}
-    for arm, (trainer, trained_before, begin) in ARMS.items():
+    for arm, (trainer, trained_before, begin, names) in ARMS.items():
         backbone = {"weights": weights} if trained_before else {}
-        arms = train(root, "second", arm, trainer, seeds=SEEDS, against=["all16"], init=begin, backbone=backbone)
-        found |= {(arm, name): arms.comparison.of(name) for name in ("none", "all16")}
+        trained = train(root, "second", arm, trainer, names, seeds=SEEDS, init=begin, backbone=backbone)
+        found |= {(arm, name): trained.comparison.of(name) for name in names}
     with (Path(__file__).parent / "results.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("arm", "configuration", "seed", *SCORES, "seconds"))
@@ -58,11 +61,11 @@ def main(root: str = "runs") -> None:
     show(found)
 
 
-def train(root: str, part: str, name: str, trainer: dict[str, Any], **settings: Any) -> Trained:
-    """`none`, and what it is compared with, on a part of the images."""
+def train(root: str, part: str, name: str, trainer: dict[str, Any], names: list[str], **settings: Any) -> Trained:
+    """These configurations on a part of the images."""
     where = {"root": root, "name": name, "tracking": "none", "trainer": trainer}
     data = {"target": "parts:Parts", "options": {"part": part}}
-    return senas.train("none", "data=custom", "backbone=resnet20", data=data, **where, **settings)
+    return senas.train(names, "data=custom", "backbone=resnet20", data=data, against=[], **where, **settings)
 
 
 def show(found: dict[Key, Sequence[Trial]]) -> None:
