@@ -62,8 +62,9 @@ class Flow:
         return found[::-1]
 
     def readable(self, cuts: dict[Placement, Cut]) -> dict[Placement, Cut]:
-        """The cuts at which dimension 1 is the channels."""
-        return {p: cut for p, cut in cuts.items() if self.by_name[cut.source] in self.channels_first}
+        """The cuts at a tensor whose dimension 1 is the channels; several parts together are no tensor."""
+        sources = {p: self.by_name[cut.source] for p, cut in cuts.items()}
+        return {p: cuts[p] for p, node in sources.items() if node in self.channels_first and len(shape_of(node)) == 4}
 
     def places(self, cuts: dict[Placement, Cut]) -> dict[Placement, Place]:
         """What a block finds at each cut, in the order in which a unit computes."""

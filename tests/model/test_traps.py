@@ -228,6 +228,17 @@ def test_a_change_under_another_name_reaches_its_readers_or_its_unit_is_no_site(
     assert torch.equal(ours, net(x.clone()))
 
 
+def test_a_shortcut_that_begins_at_a_part_has_no_place_at_the_parts_together():
+    def forward(unit, x):
+        first, second = unit.conv3(x).chunk(2, 1)
+        return unit.branch(first + 0 * second) + second
+
+    net = nn.Sequential(two(forward, conv3=nn.Conv2d(4, 8, 1)).unit)
+    (site,) = trace(net, EXAMPLE).sites
+    assert P.PRE not in site.places
+    assert P.STANDARD in site.places
+
+
 @pytest.mark.parametrize("half", [0, 1])
 def test_a_part_that_nobody_changes_may_be_read_after_the_other_was_changed(half):
     def forward(unit, x):
