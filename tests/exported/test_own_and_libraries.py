@@ -105,7 +105,7 @@ def hostile(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("library", ["torchvision", "timm"])
+@pytest.mark.parametrize("library", [pytest.param("torchvision", marks=pytest.mark.slow), "timm"])
 def test_the_network_of_a_library_is_loaded_as_it_was(written, library):
     folder, net, images = written(library)
     with torch.no_grad():
@@ -215,7 +215,9 @@ def test_what_no_export_says_of_its_backbone_is_refused_by_its_key(hostile, chan
         ({"args": {"nothing": 1}}, "backbone.args.nothing: resnet10t takes no such argument"),
         ({"args": {"block": "Exit"}}, "backbone.args: resnet10t raised "),
         ({"args": {"stem_width": 1_000_000}}, "the network would have [0-9,]+ parameters"),
-        ({"args": {"layers": [999_999] * 4}}, "the network would have more than 10,000 modules"),
+        pytest.param(
+            {"args": {"layers": [999_999] * 4}}, "the network would have more than 10,000", marks=pytest.mark.slow
+        ),
         (
             {"library": "torchvision", "name": "densenet121", "args": {"bn_size": 99_999}},
             "the network would have [0-9,]+ parameters",

@@ -199,6 +199,7 @@ def test_weights_by_name_are_those_that_the_library_fetches(monkeypatch):
     assert made.remarks[2] == "classifier fc: 1,000 classes of the weights, 10 of the images; begins anew"
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_of_a_file_are_left_out_and_spoken_of(tmp_path):
     from torchvision import models
 
