@@ -33,7 +33,7 @@ HEAD, TAIL = "<!-- table -->", "<!-- end of table -->"
 def main(names: list[str]) -> None:
     from torchvision import models
 
-    # Imported once: a process is forked for each network, so that its memory is freed, and one that dies takes no other.
+    # Once, before a process is forked for each network: so its memory is freed, and one that dies takes no other.
     for module in ("onnxruntime", "onnxscript", "torch.onnx", "senas.model.surgery"):
         import_module(module)
     for name in names or models.list_models(module=models):
