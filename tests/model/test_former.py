@@ -87,7 +87,20 @@ class OfRows(SELayer):
         return x * self.excite(x.mean(2).mean(2))[:, :, None, None]
 
 
+class OtherDimensions(SELayer):
+    def forward(self, x):
+        return x * self.excite(x.mean((1, 3)))[:, :, None, None]
+
+
+class OneBias(SELayer):
+    def __init__(self):
+        super().__init__()
+        self.excite[2] = nn.Linear(2, 6, bias=False)
+
+
 NOT_OURS = {
+    "a mean over other dimensions": OtherDimensions,
+    "one bias": OneBias,
     "a normalisation": lambda: SELayer(extra=nn.LayerNorm(6)),
     "dropout": lambda: SELayer(extra=nn.Dropout(0.5)),
     "another activation": lambda: SELayer(act=nn.GELU()),
