@@ -21,6 +21,8 @@ EXAMPLES = {
   senas search data=image_folder data.root=photos      images of your own, a folder a class
   senas search data=custom data.target=mypkg.data:My   a LightningDataModule of your own
   senas search objective.metric=mypkg.metrics:f1       a metric of your own
+  senas search space.constraints.params=76e3           nothing larger is trained; also macs, se_params, latency_ms
+  senas search objective=pareto objective.metrics=[val_loss,latency_ms]   latency is measured before each training
   senas search --multirun objective.penalty=0.02,0.1   one study for each""",
     "front": """\
   senas front study.name=NAME                          as it is
@@ -32,7 +34,9 @@ EXAMPLES = {
   senas train se=all16 data=fashion_mnist backbone=resnet20 against=[none]""",
     "sites": """\
   senas sites backbone=resnet20 data=fashion_mnist
-  senas sites space=paper space.per=site               how large a search space is, and what it chooses from""",
+  senas sites space=paper space.per=site               how large a search space is, and what it chooses from
+  senas sites backbone=torchvision backbone.name=resnet50 shape=[3,224,224] classes=1000   no data are read
+  senas sites backbone=resnet20 latency=eager          how much longer SE everywhere takes than none""",
     "export": """\
   senas export study.name=NAME                         the recommended configuration, to exported/NAME
   senas export study.name=NAME pick=trial:7 to=DIR     another one, elsewhere

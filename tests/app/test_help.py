@@ -122,5 +122,5 @@ def test_every_example_composes(folder, monkeypatch, capsys, line):
     monkeypatch.setattr(sys, "argv", ["senas"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     arguments = [word for word in line.split()[1:] if word != "--multirun"]
-    assert run([*(word.split(",")[0] for word in arguments), "--cfg", "job"]) == 0
+    assert run([*(word if "[" in word else word.split(",")[0] for word in arguments), "--cfg", "job"]) == 0
     assert list(folder.iterdir()) == []
