@@ -88,7 +88,7 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
                 **{key: value for key, value in asdict(config.space).items() if key != "constraints"},
                 **({"constraints": setup.constraints.given} if setup.constraints.given else {}),
             },
-            **({"latency": {**setup.timing.plain(), "is": LATENCY}} if setup.timing else {}),
+            **({"latency": {**setup.timing.plain(), "score": LATENCY}} if setup.timing else {}),
             "sampler": _words(config.sampler),
             "pruner": _words(config.pruner),
             "trials": _outcomes(standing.trials),

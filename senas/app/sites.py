@@ -113,8 +113,10 @@ def _say_latency(terminal: Terminal, config: SitesConfig, nets: Sequence[Any], i
     """Without SE and with SE everywhere, measured in turn."""
     assert config.latency is not None
     plain, everywhere = stopwatches(nets, example=images, timing=timing(config.latency))
+    ratio, low, high = everywhere.times_as_long(plain)
+    noise = "; here that cannot be told from noise" if low <= 1 <= high else ""
     terminal.say(
-        f"latency without SE {plain}, with SE everywhere {everywhere}: "
-        f"{everywhere.median_ms / plain.median_ms:.3f} times as long\n"
-        f"  median (quartiles); {plain.timing.words}"
+        f"latency: without SE {plain}, with SE everywhere {everywhere}\n"
+        f"  {ratio:.3f} times as long ({low:.3f} to {high:.3f}){noise}\n"
+        f"  medians (quartiles), passes in turn; {plain.timing.words}"
     )

@@ -81,6 +81,12 @@ class Latency:
         low, high = self.quartiles_ms
         return {"latency_ms": self.median_ms, SPREAD: high - low}
 
+    def times_as_long(self, other: "Latency") -> tuple[float, float, float]:
+        """The median and the quartiles of how much longer it takes than one that it took turns with, pass by pass."""
+        ratios = np.divide(self.times_ms, other.times_ms)
+        low, median, high = np.percentile(ratios, (25, 50, 75))
+        return float(median), float(low), float(high)
+
     def __str__(self) -> str:
         low, high = self.quartiles_ms
         return f"{self.median_ms:.4g} ms ({low:.4g} to {high:.4g})"

@@ -118,6 +118,8 @@ class FrontPage:
                 f"{trial.config.words(self.sites)}\nvalidation loss {trial.scores['val_loss']:.4f}\n"
                 f"{trial.scores['se_params']:,.0f} SE parameters"
             )
+            if "latency_ms" in trial.scores:
+                tip += f"\n{trial.scores['latency_ms']:.4g} ms"
             parts.append(
                 f'<circle class="dot {kind}" cx="{x:.1f}" cy="{y:.1f}" r="{6 if kind == "on" else 4.5}" tabindex="0" '
                 f'data-n="{trial.number}" data-tip="{escape(tip)}"/>'

@@ -218,7 +218,7 @@ def test_sites_measures_se_everywhere_beside_none(senas, folder):
     said = senas("sites", "latency=eager", "latency.repeats=3")
     assert (said.code, said.err) == (0, "")
     assert re.search(
-        r"^latency without SE [\d.]+ ms \([\d.]+ to [\d.]+\), with SE everywhere [\d.]+ ms \(.*\): [\d.]+ times",
+        r"^latency: without SE [\d.]+ ms \([\d.]+ to [\d.]+\), with SE everywhere [\d.]+ ms .*\n  [\d.]+ times as long",
         said.out,
         re.MULTILINE,
     )

@@ -34,3 +34,11 @@ def test_words_say_runtime_hardware_batch_threads_and_repeats():
 def test_what_cannot_be_measured_so_is_refused_with_key_and_value(refused, fields, words):
     with refused(ConfigError, *words):
         Timing(**fields)
+
+
+def test_how_much_longer_one_takes_is_read_pass_by_pass():
+    """The machine became ten times slower half way: each pair still says that one takes twice as long."""
+    plain = Latency(Timing(), (1.0, 1.0, 1.0, 10.0, 10.0))
+    twice = Latency(Timing(), (2.0, 2.0, 2.0, 20.0, 20.0))
+    assert twice.times_as_long(plain) == (2.0, 2.0, 2.0)
+    assert Latency(Timing(), (1.0, 2.0, 3.0)).times_as_long(Latency(Timing(), (1.0, 1.0, 1.0))) == (2.0, 1.5, 2.5)

@@ -108,3 +108,10 @@ def test_ticks_are_few_round_and_span_the_values(low, high):
 )
 def test_the_numbers_of_an_axis_have_as_many_decimals_each(values, texts):
     assert alike(values) == texts
+
+
+def test_a_latency_that_was_measured_is_told_beside_the_point(page, sites, make):
+    trial = make(8, SEConfig(), 0.7)
+    trial.scores["latency_ms"] = 1.23456
+    assert "1.235 ms" in page(measured=[trial], front=[trial], picked=trial)
+    assert " ms" not in unescape(page())
