@@ -152,6 +152,9 @@ def insert_se(
     example_input: Tensor | Sequence[int],
     *,
     keep: str = "width",
+    strip_se: bool | None = None,
+    leaves: Sequence[str] | None = None,
+    modules: Sequence[str] | None = None,
     backbone: Own | None = None,
     trust: Trust = (),
 ) -> nn.Module:
@@ -162,6 +165,8 @@ def insert_se(
                     widths as they are written, so that on a site with more channels the same width is a larger ratio.
                     `ratio`: hidden units per channel, so that a site with twice the channels gets twice the hidden
                     width (rounded down, at least 1); this needs an se.yaml, which knows that network.
+    strip_se, leaves, modules: how the sites of `module` are found, see `core.backbone.Backbone`; None: as the file says
+                    of the network of the search, nothing where there is only a value.
     backbone, trust: as for `load`; read with keep="ratio" only, which builds that network.
     Sites that the configuration does not name stay without SE.
     Raises SpaceError where the module lacks a site of the configuration, naming it; SurgeryError where it cannot be
@@ -171,16 +176,23 @@ def insert_se(
     if keep not in KEEP:
         raise ConfigError(f'keep must be one of {", ".join(KEEP)}, got "{keep}"')
     shape = tuple(example_input.shape[1:]) if isinstance(example_input, Tensor) else tuple(example_input)
+    exported = None if isinstance(configuration, SEConfig) else read(configuration)
+    how = _backbone(exported) if exported else Backbone(name="own")
+    traced = trace(
+        module,
+        shape,
+        strip_se=how.strip_se if strip_se is None else strip_se,
+        leaves=how.leaves if leaves is None else leaves,
+        modules=how.modules if modules is None else modules,
+    )
     if isinstance(configuration, SEConfig):
-        traced = trace(module, shape)
         if keep == "ratio":
             raise ConfigError(
                 'keep="ratio" needs the se.yaml: an SEConfig does not know how many channels its sites had'
             )
         return insert(module, configuration, traced)
-    exported = read(configuration)
-    config, how = exported.config, _backbone(exported)
-    traced = trace(module, shape, strip_se=how.strip_se, leaves=how.leaves, modules=how.modules)
+    assert exported is not None
+    config = exported.config
     if keep == "ratio":
         before = _traced(exported, _own(exported, backbone, trust))
         config = _same_ratios(config, before.sites, traced.sites)
