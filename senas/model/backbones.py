@@ -10,6 +10,7 @@ from senas.core.backbone import Backbone
 from senas.errors import ConfigError
 from senas.model.cifar import CIFAR_DEPTHS, CifarResNet
 from senas.model.classifier import SIDES, Run, check, run, with_outputs
+from senas.model.former import is_built_in
 from senas.model.libraries import AUXILIARY, TORCHVISION, timm_network, torchvision_network
 from senas.model.own import Own, own_network, own_of, takes_channels, takes_classes
 from senas.model.weights import Initial, fitted, read
@@ -104,6 +105,12 @@ class Builder:
             remarks.append(f"initial weights: {self.initial}")
             self._state, more = fitted(initial, network, what=what, classifier=seen.classifier, classes=classes)
             remarks += more
+        came_with = sum(map(is_built_in, network.modules()))
+        if came_with and not (backbone.strip_se or backbone.modules):
+            remarks.append(
+                f"{what} comes with {came_with} SE blocks of its own, which stay; backbone.strip_se=true takes them out "
+                "and makes their places sites"
+            )
         self.remarks = tuple(remarks)
 
     def __call__(self) -> nn.Module:

@@ -1,6 +1,7 @@
 """Backbones of every library and of one's own, built by a value."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from senas.core.backbone import Backbone
 from senas.errors import ConfigError
-from senas.model.backbones import build, input_channels
+from senas.model.backbones import Builder, build, input_channels
 from senas.model.classifier import check, run
 
 
@@ -172,3 +173,13 @@ def test_a_network_that_looks_at_values_is_run_all_the_same():
             return super().forward(x) if x.max() >= 0 else x
 
     assert run(Looking(10), (3, 8, 8)).classifier == "fc"
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("mobilenet_v3_small", 9), ("efficientnet_b0", 16), ("resnet18", 0)])
+def test_blocks_that_stay_in_a_backbone_are_told(name, blocks):
+    backbone = Backbone(library="torchvision", name=name)
+    told = " ".join(Builder(backbone, classes=3, channels=3, size=(32, 32)).remarks)
+    assert told.count(f"{name} comes with {blocks} SE blocks of its own, which stay; backbone.strip_se=true") == (
+        1 if blocks else 0
+    )
+    assert Builder(replace(backbone, strip_se=True), classes=3, channels=3, size=(32, 32)).remarks == ()
