@@ -239,12 +239,14 @@ def test_a_network_that_takes_no_such_image_fails_as_it_does_by_itself():
         macs(nn.Conv2d(3, 4, 1), (1, 8, 8))
 
 
-def test_counting_copies_no_weights():
-    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 10))
-    copied = []
-    with patch.object(torch.Tensor, "__deepcopy__", lambda self, memo: copied.append(self.shape) or self):
-        macs(net, (3, 8, 8))
-    assert copied == []
+def test_counting_copies_no_weights(monkeypatch):
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    copied, real = [], {kind: kind.__deepcopy__ for kind in (torch.Tensor, nn.Parameter)}
+    for kind, copy in real.items():
+        spy = lambda self, memo, copy=copy: copied.append(self.device.type) or copy(self, memo)  # noqa: E731
+        monkeypatch.setattr(kind, "__deepcopy__", spy)
+    assert macs(net, (3, 8, 8)) == 3 * 4 * 64
+    assert "cpu" not in copied
 
 
 def test_macs_are_counted_for_one_image():
