@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -92,7 +91,7 @@ def _traced(exported: Exported, own: Own | None) -> Traced:
     if own is not None:
         backbone = _build(exported, own)
     else:
-        with torch.device("meta"), bounded():
+        with bounded():
             backbone = _build(exported, own)
     bounds.parameters(params(backbone))
     how = _backbone(exported)

@@ -1,7 +1,6 @@
 """A backbone of the user's own, from the command line to a file and back; and files that name code."""
 
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -229,33 +228,30 @@ def test_the_same_weights_elsewhere_are_the_same_study(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("backbone", "load"),
-    [
-        (MINE[:3], 'senas.load("exported/mine", trust="mynet")'),
-        (
-            ("backbone=torchvision", "backbone.name=mobilenet_v3_small", "+backbone.args.width_mult=0.25",
-             "backbone.size=32", "backbone.strip_se=true"),
-            'senas.load("exported/mine")',
-        ),
-        (("backbone=timm", "backbone.name=resnet10t", "backbone.size=32"), 'senas.load("exported/mine")'),
-    ],
-    ids=["custom", "torchvision", "timm"],
-)  # fmt: skip
-def test_in_processes_of_their_own_a_backbone_is_searched_exported_reloaded_and_trained(
-    own, program, environment, backbone, load
-):
+def test_in_processes_of_their_own_a_backbone_is_searched_exported_trained_and_reloaded(own, program):
     short = ("trainer.epochs=1", "tracking=none", "progress=false")
-    trust = ("trust=mynet",) if "custom" in backbone[0] else ()
     for arguments in (
-        ("sites", *backbone),
-        ("search", *backbone, "study.name=mine", "study.trials=2", *short),
-        ("export", "study.name=mine", "format=onnx", *trust),
-        ("train", "se=exported/mine", "against=[]", "seeds=1", *short, *trust),
+        ("search", *MINE, "study.trials=1", *short),
+        ("export", "study.name=mine", "trust=mynet"),
+        ("train", "se=exported/mine", "against=[]", "seeds=1", "trust=mynet", *short),
     ):
         said = program(*arguments)
         assert (said.returncode, said.stderr) == (0, "")
-    code = f"import senas, torch; net = {load}; about = senas.read('exported/mine'); "
-    code += "print(tuple(net(torch.zeros(2, *about.shape)).shape), net.training)"
-    said = subprocess.run([sys.executable, "-c", code], cwd=own, env=environment, capture_output=True, text=True)
-    assert said.stdout == "(2, 10) False\n", said.stderr
+    code = "import senas, torch; print(senas.load('exported/mine', trust='mynet')(torch.zeros(2, 1, 8, 8)).shape)"
+    said = program(command=(sys.executable, "-c", code))
+    assert said.stdout == "torch.Size([2, 10])\n", said.stderr
+
+
+@pytest.mark.slow
+def test_a_stripped_network_of_torchvision_is_searched_exported_and_reloaded_in_another_process(
+    senas, searched, program
+):
+    small = ("backbone=torchvision", "backbone.name=mobilenet_v3_small", "+backbone.args.width_mult=0.25")
+    said = searched(*small, "backbone.size=32", "backbone.strip_se=true", "study.name=mine", "study.trials=2")
+    assert (said.code, said.err) == (0, "")
+    said = senas("export", "study.name=mine", "pick=trial:0", "format=onnx")
+    assert (said.code, said.err) == (0, "")
+    assert "former: all" in said.out
+    code = "import senas, torch; print(senas.load('exported/mine')(torch.zeros(2, 3, 32, 32)).shape)"
+    said = program(command=(sys.executable, "-c", code))
+    assert said.stdout == "torch.Size([2, 10])\n", said.stderr

@@ -14,6 +14,7 @@ from senas.core.config import SEConfig
 from senas.errors import ExportError, SenasError
 from senas.exported import bounds
 from senas.exported.folder import write
+from senas.exported.growth import bounded
 from senas.exported.network import insert_se, load, network
 from senas.exported.package import Exported, read, se_yaml
 from senas.model.backbones import build
@@ -231,6 +232,20 @@ def test_what_no_export_says_of_its_backbone_is_refused_by_its_key(hostile, chan
 def test_what_cannot_be_built_or_is_gigantic_is_refused_before_it_has_memory(hostile, changes, words):
     with pytest.raises(ExportError, match=rf"\A{words}[^\n]*\Z"):
         network(read(hostile(**changes)))
+
+
+@pytest.mark.slow
+def test_every_classification_network_of_torchvision_is_built_within_bounds_and_without_memory():
+    from torchvision import models
+
+    for name in models.list_models(module=models):
+        with bounded():
+            net = build(Backbone(name=name, library="torchvision"), classes=10, channels=3)
+        assert {parameter.device.type for parameter in net.parameters()} == {"meta"}, name
+
+
+def test_a_network_whose_constructor_counts_is_built_from_a_file(hostile):
+    assert network(read(hostile(library="torchvision", name="regnet_y_400mf")))
 
 
 def test_nothing_is_fetched(hostile, monkeypatch):

@@ -58,14 +58,6 @@ def test_a_network_of_every_library_tells_so_many_classes_apart(backbone, channe
     check(built(backbone, 7, channels), (channels, side, side), classes=7, what=backbone.name)
 
 
-@pytest.mark.slow
-def test_every_classification_network_of_torchvision_can_be_built():
-    from torchvision import models
-
-    for name in models.list_models(module=models):
-        assert isinstance(built(of("torchvision", name)), nn.Module)
-
-
 def test_arguments_reach_the_constructor():
     narrow = built(of("torchvision", "mobilenet_v3_small", args={"width_mult": 0.5}))
     assert narrow.features[0][0].out_channels == 8
