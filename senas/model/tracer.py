@@ -107,7 +107,7 @@ class _Tracer(fx.Tracer):
         is_leaf = (
             m in self.leaves
             or super().is_leaf_module(m, module_qualified_name)
-            or isinstance(m, (torch.jit.ScriptModule, *LAYERS))
+            or isinstance(m, LAYERS)
             # By its mode it scales or does nothing: as a module it stays as it is.
             or is_random_scale(m)
             or is_built_in(m)  # one thing, to be taken out or left alone
