@@ -16,7 +16,7 @@ from senas.exported import bounds
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """While it lasts, networks get no memory, and one that grows beyond `bounds` raises ExportError before it is whole."""
+    """Networks get no memory meanwhile, and one that grows beyond `bounds` raises ExportError before it is whole."""
     modules, parameters = 0, 0
 
     def count_module(*_: object) -> None:
