@@ -108,8 +108,8 @@ class Builder:
         came_with = sum(map(is_built_in, network.modules()))
         if came_with and not (backbone.strip_se or backbone.modules):
             remarks.append(
-                f"{what} comes with {came_with} SE blocks of its own, which stay; backbone.strip_se=true takes them out "
-                "and makes their places sites"
+                f"{what} comes with {came_with} SE blocks of its own, which stay; backbone.strip_se=true takes them "
+                "out and makes their places sites"
             )
         self.remarks = tuple(remarks)
 
