@@ -18,8 +18,8 @@ from senas.model.former import is_built_in
 
 SCALE_AT_RANDOM = re.compile(r"(?i)drop_?(out|path|block)|stochastic_?depth")
 """Modules without children, and functions, of such names scale their input by 1 / (1 - p)."""
-LAYERS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm)
-"""Of whatever class, as timm's StdConv2d: convolutions and normalisations, which a graph shall show as such."""
+LAYERS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.MaxPool2d, nn.AvgPool2d)
+"""Of whatever class, as timm's StdConv2d: what a graph shall show as such. timm's pools decide by the size, too."""
 
 
 class KeptWhole(Exception):  # noqa: N818

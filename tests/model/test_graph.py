@@ -101,6 +101,16 @@ def test_layers_derived_from_those_of_torch_are_not_traced_into():
     assert [site.name for site in trace(Net(unit), EXAMPLE).sites] == ["first", "layer1.0", "layer1.1", "layer2.0"]
 
 
+def test_a_pool_that_decides_by_the_size_is_not_traced_into():
+    class Same(nn.MaxPool2d):
+        def forward(self, x):
+            return super().forward(F.pad(x, (0, 1, 0, 1)) if x.shape[-1] % 2 else x)
+
+    net = Net(Same(2))
+    x = torch.randn(2, *EXAMPLE)
+    assert torch.equal(with_blocks(net)(x), net(x))
+
+
 def remembers(odd, x):
     odd.last = x
     return x

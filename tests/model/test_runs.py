@@ -7,7 +7,6 @@ import socket
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -57,12 +56,18 @@ class Deciding(Custom):
         return super().forward(x if x.shape[1] == 3 else x[:, :3])
 
 
+def torchvision_network():
+    from torchvision import models  # behind senas, also in the processes that the tests start
+
+    return models.resnet18(num_classes=5)
+
+
 def timm_network():
     return pytest.importorskip("timm").create_model("efficientnet_lite0", num_classes=5)
 
 
 NETWORKS = {
-    "torchvision": lambda: torchvision.models.resnet18(num_classes=5),
+    "torchvision": torchvision_network,
     "timm": timm_network,
     "custom": Custom,
     "untraced": Deciding,
