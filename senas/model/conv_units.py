@@ -21,7 +21,7 @@ def conv_units(flow: Flow) -> list[Unit]:
         if not isinstance(flow.module(node), nn.Conv2d) or node not in ahead:
             continue
         read, normed = node.args[0], flow.sole_norm(node) or node
-        activation = None if flow.activates(normed) else flow.sole_activation(normed)
+        activation = flow.sole_activation(normed)
         end = activation or normed
         if not isinstance(read, fx.Node) or not (activation or flow.activates(normed)):
             continue

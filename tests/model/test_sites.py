@@ -1,5 +1,7 @@
 """Which sites the known backbones have: names, how many, and what an SE block would find at each placement."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -83,7 +85,7 @@ def test_heights_and_widths_are_told_apart():
 
 
 def test_two_units_of_one_module_path_are_numbered(kinds):
-    net = nn.Sequential(kinds["basic"][0].layer1[0].float(), nn.Identity())
+    net = nn.Sequential(copy.deepcopy(kinds["basic"][0].layer1[0]).float(), nn.Identity())
 
     class Twice(nn.Module):
         def __init__(self):
