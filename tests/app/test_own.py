@@ -91,7 +91,7 @@ def test_what_a_metric_raises_amid_a_study_is_one_line(own, searched):
 def test_the_fingerprint_of_a_study_by_the_validation_loss_has_no_metric(searched, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "senas.app.wiring.fingerprint_of", lambda config: seen.append(fingerprint_of(config)) or seen[-1]
+        "senas.app.wiring.fingerprint_of", lambda *given: seen.append(fingerprint_of(*given)) or seen[-1]
     )
     searched("study.trials=1")
     searched("study.trials=1", "objective.metric=val_error")
