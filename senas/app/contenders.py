@@ -76,11 +76,12 @@ class Training:
 
     def resolved(self) -> dict[str, Any]:
         """The whole configuration, as it runs."""
+        weights = {"weights": found_again(self.backbone.weights)} if self.backbone.weights else {}
         return {
             **asdict(self.config),
             "name": self.folder.name,
             "data": dict(self.source),
-            "backbone": {**backbone_of(self.backbone).plain(), "weights": found_again(self.backbone.weights)},
+            "backbone": {**backbone_of(self.backbone).plain(), **weights},
             "contenders": {name: se.plain() for name, se in self.contenders.items()},
         }
 
