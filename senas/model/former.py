@@ -4,6 +4,7 @@ They are known by class name: torchvision's SqueezeExcitation; timm's two SEModu
 and EseModule (the latter two of one layer, arXiv:1911.06667); and SELayer, as many networks of one's own call it.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from senas.core.block import Activation, Gate, Placement, SEBlock, Squeeze
+from senas.model.se import SqueezeExcitation
 
 NAMES = ("SqueezeExcitation", "SEModule", "SqueezeExcite", "EffectiveSEModule", "EseModule", "SELayer")
 
@@ -50,7 +52,8 @@ def as_ours(module: nn.Module, placement: Placement) -> Ours | None:
     """The block of ours that computes the same from the same weights; None where there is none.
 
     Reads the operations in the order in which the module computes: squeeze, layer, activation, layer, gate, product
-    with what came in. Anything else between them (a normalisation, a second pooling, a single layer) is not ours.
+    with what came in. Anything else between them (a normalisation, a second pooling, a single layer) is not ours, nor
+    is what then computes something else (channels in another order, an activation that only has a known name).
     """
     try:
         graph = _Tracer().trace(module)
@@ -87,7 +90,33 @@ def as_ours(module: nn.Module, placement: Placement) -> Ours | None:
     block = SEBlock(
         hidden=hidden, placement=placement, squeeze=found[0], activation=found[1], gate=found[2], bias=biases == {True}
     )
-    return Ours(block, (str(first.target), str(last.target)))
+    ours = Ours(block, (str(first.target), str(last.target)))
+    return ours if _is_equal(module, ours) else None
+
+
+def take_over(block: SqueezeExcitation, former: nn.Module, layers: tuple[str, str]) -> None:
+    """Gives a block the weights of the former one, bit for bit; a 1x1 convolution has those of a linear layer."""
+    with torch.no_grad():
+        for ours, theirs in zip((block.fc1, block.fc2), map(former.get_submodule, layers), strict=True):
+            for name, parameter in ours.named_parameters():
+                parameter.copy_(theirs.get_parameter(name).view_as(parameter))
+
+
+def _is_equal(module: nn.Module, ours: Ours) -> bool:
+    """Whether both compute the same from weights drawn for it: the module's may be trivial, or on no device."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            theirs = copy.deepcopy(module).to_empty(device="cpu").double()
+            for tensor in (*theirs.parameters(), *theirs.buffers()):
+                tensor.normal_(std=tensor[0].numel() ** -0.5 if tensor.ndim else 1.0)
+            channels = theirs.get_parameter(f"{ours.layers[0]}.weight").shape[1]
+            block = SqueezeExcitation(ours.block, channels).double()
+            take_over(block, theirs, ours.layers)
+            image = torch.randn(2, channels, 3, 4, dtype=torch.float64) + 0.5
+            return all(torch.allclose(theirs.train(mode)(image.clone()), block(image)) for mode in (True, False))
+    except Exception:  # whatever a foreign forward raises
+        return False
 
 
 class _Tracer(fx.Tracer):

@@ -16,7 +16,8 @@ from torch import fx, nn
 from senas.core.block import Block, SEBlock
 from senas.core.config import SEConfig
 from senas.core.site import Site
-from senas.model.cut import Taken, Unit
+from senas.model.cut import Unit
+from senas.model.former import take_over
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import Traced
 from senas.model.untraced import gate_output
@@ -79,7 +80,8 @@ def _put(net: nn.Module, unit: Unit, block: Block, backbone: nn.Module, seed: in
         if isinstance(block, SEBlock):
             module = _block(block, unit.site, backbone, seed)
             if unit.site.former is not None and block == unit.site.former.block:
-                _take_over(module, owner.get_submodule(name), unit.taken)
+                assert unit.taken.layers is not None  # the former one is one of ours
+                take_over(module, owner.get_submodule(name), unit.taken.layers)
             owner._modules[name] = module  # in the place of the former one: a Sequential keeps its order
         return unit.taken.path
     while hasattr(owner, name):
@@ -99,15 +101,6 @@ def _block(block: SEBlock, site: Site, backbone: nn.Module, seed: int) -> Squeez
     if like is not None:
         module.to(device=like.device, dtype=like.dtype)
     return module.train(backbone.training)
-
-
-def _take_over(module: SqueezeExcitation, former: nn.Module, taken: Taken) -> None:
-    """Gives a block the weights of the former one, bit for bit; a 1x1 convolution has those of a linear layer."""
-    assert taken.layers is not None  # the former one is one of ours
-    with torch.no_grad():
-        for ours, theirs in zip((module.fc1, module.fc2), map(former.get_submodule, taken.layers), strict=True):
-            for name, parameter in ours.named_parameters():
-                parameter.copy_(theirs.get_parameter(name).view_as(parameter))
 
 
 def _drop(net: nn.Module, paths: set[str]) -> None:

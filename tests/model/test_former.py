@@ -92,6 +92,23 @@ class OtherDimensions(SELayer):
         return x * self.excite(x.mean((1, 3)))[:, :, None, None]
 
 
+class OtherOrder(SELayer):
+    def forward(self, x):
+        return x * self.excite(x.mean((2, 3)))[:, [1, 2, 3, 4, 5, 0], None, None]
+
+
+class OfCorner(SELayer):
+    def forward(self, x):
+        return x * self.excite(x[:, :, :2, :2].mean((2, 3)))[:, :, None, None]
+
+
+class HardSigmoid(nn.Module):
+    """Not PyTorch's, whose slope is 1/6."""
+
+    def forward(self, x):
+        return torch.clamp(0.2 * x + 0.5, 0, 1)
+
+
 class OneBias(SELayer):
     def __init__(self):
         super().__init__()
@@ -100,6 +117,9 @@ class OneBias(SELayer):
 
 NOT_OURS = {
     "a mean over other dimensions": OtherDimensions,
+    "channels in another order": OtherOrder,
+    "the mean of a corner": OfCorner,
+    "another gate of a known name": lambda: SELayer(gate=HardSigmoid()),
     "one bias": OneBias,
     "a normalisation": lambda: SELayer(extra=nn.LayerNorm(6)),
     "dropout": lambda: SELayer(extra=nn.Dropout(0.5)),
