@@ -174,6 +174,7 @@ def _unchanged(net: nn.Module) -> Iterator[None]:
     modules = [module for module in net.modules() if not isinstance(module, torch.jit.ScriptModule)]
     kept = {module: {name: _contents(value) for name, value in vars(module).items()} for module in modules}
     values = {module: dict(vars(module)) for module in kept}
+    inside = [(each, _contents(each), _held(each)) for held in values.values() for each in held.values()]
     drawn = _random_state()
     try:
         yield
@@ -193,6 +194,14 @@ def _unchanged(net: nn.Module) -> Iterator[None]:
         for module, before in values.items():
             vars(module).clear()
             vars(module).update(before)
+        for container, before, held in inside:  # buffers are in one
+            if before != _contents(container):
+                container.clear()
+                container.extend(held) if isinstance(container, list) else container.update(held)
+
+
+def _held(value: Any) -> list[Any]:
+    return list(value.items() if isinstance(value, dict) else value if isinstance(value, list | set) else ())
 
 
 def _contents(value: Any) -> tuple[int, ...]:

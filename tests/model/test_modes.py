@@ -77,6 +77,19 @@ class OwnBatchNorm(nn.Module):
         return F.batch_norm(x, self.mean, self.var, training=self.training) * self.count
 
 
+class Average(nn.Module):
+    """A buffer that is another tensor after each forward in train()."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, x):
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean((0, 2, 3))
+        return x - self.mean[:, None, None]
+
+
 class Counting(nn.Module):
     """Keeps a number from one forward to the next, in the object."""
 
@@ -148,6 +161,7 @@ BEHAVIOURS = {
     "another structure": lambda: Net(lambda unit, x: unit.whole(x), whole=Whole()),
     "frozen norm": lambda: Net(lambda unit, x: unit.norm(x), norm=FrozenNorm(4)),
     "norm of functions": lambda: Net(lambda unit, x: unit.norm(x), norm=OwnBatchNorm()),
+    "an average": lambda: Net(lambda unit, x: unit.average(x), average=Average()),
     "a count": lambda: Net(lambda unit, x: unit.counting(x), counting=Counting()),
     "noise": lambda: Net(lambda unit, x: unit.noisy(x), noisy=Noisy()),
     "a structure by modes that differ": lambda: Net(lambda unit, x: x + 1 if unit.training != unit.bn1.training else x),
