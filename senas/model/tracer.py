@@ -97,6 +97,7 @@ class _Tracer(fx.Tracer):
         super().__init__(autowrap_functions=tuple(_functions_by_mode(net)))
         self.leaves = leaves
         self.open: list[nn.Module] = [net]  # whose forwards are running, innermost last
+        self.contexts = [_context()]  # in which each of them began
         self.reads: list[Read] = []
         self.entered: set[nn.Module] = set()
 
@@ -121,11 +122,19 @@ class _Tracer(fx.Tracer):
     ) -> Any:
         depth, drawn = len(self.open), _random_state()
         self.open.append(m)
+        self.contexts.append(_context())
         result = super().call_module(m, forward, args, kwargs)
         if not _is_state(drawn):
             raise KeptWhole({m}, "draws random numbers that a graph would not draw again")
+        del self.contexts[depth:]
         del self.open[depth:]  # not in a `finally`: what is open when something is raised says where
         return result
+
+    def create_proxy(self, *args: Any, **kwargs: Any) -> fx.Proxy:
+        if _context() != self.contexts[0]:
+            began = max(i for i, context in enumerate(self.contexts) if context == self.contexts[0])
+            raise KeptWhole({self.open[began]}, "computes without gradients, or in another precision, for a while")
+        return super().create_proxy(*args, **kwargs)
 
     def create_arg(self, a: Any) -> Any:
         made_here = isinstance(a, torch.Tensor) and not isinstance(a, nn.Parameter)
@@ -158,6 +167,11 @@ def _functions_by_mode(net: nn.Module) -> Iterator[Callable[..., Any]]:
                 code = function.__code__
                 if "training" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
                     yield function
+
+
+def _context() -> tuple[bool, ...]:
+    """What `with torch.no_grad()` and `with torch.autocast(...)` change, which no graph records."""
+    return torch.is_grad_enabled(), *map(torch.is_autocast_enabled, ("cpu", "cuda"))
 
 
 def _random_state() -> tuple[torch.Tensor, Any]:
@@ -194,8 +208,8 @@ def _unchanged(net: nn.Module) -> Iterator[None]:
         for module, before in values.items():
             vars(module).clear()
             vars(module).update(before)
-        for container, before, held in inside:  # buffers are in one
-            if before != _contents(container):
+        for container, was, held in inside:  # buffers are in one
+            if was != _contents(container):
                 container.clear()
                 container.extend(held) if isinstance(container, list) else container.update(held)
 

@@ -90,6 +90,23 @@ class Average(nn.Module):
         return x - self.mean[:, None, None]
 
 
+class WithoutGradients(nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    @torch.no_grad()
+    def forward(self, x):
+        return self.layers(x)
+
+
+class InBfloat16(WithoutGradients):
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = self.layers(x)
+        return y.float()
+
+
 class Counting(nn.Module):
     """Keeps a number from one forward to the next, in the object."""
 
@@ -162,6 +179,8 @@ BEHAVIOURS = {
     "frozen norm": lambda: Net(lambda unit, x: unit.norm(x), norm=FrozenNorm(4)),
     "norm of functions": lambda: Net(lambda unit, x: unit.norm(x), norm=OwnBatchNorm()),
     "an average": lambda: Net(lambda unit, x: unit.average(x), average=Average()),
+    "without gradients": lambda: Net(lambda unit, x: unit.fixed(x), fixed=WithoutGradients(nn.Conv2d(4, 4, 1))),
+    "in bfloat16": lambda: Net(lambda unit, x: unit.coarse(x), coarse=InBfloat16(nn.Conv2d(4, 4, 1))),
     "a count": lambda: Net(lambda unit, x: unit.counting(x), counting=Counting()),
     "noise": lambda: Net(lambda unit, x: unit.noisy(x), noisy=Noisy()),
     "a structure by modes that differ": lambda: Net(lambda unit, x: x + 1 if unit.training != unit.bn1.training else x),
