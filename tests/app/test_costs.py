@@ -157,6 +157,7 @@ def test_a_study_from_before_there_were_constraints_and_latencies_is_read(bounde
 # Latency
 
 
+@pytest.mark.slow
 def test_latency_is_an_objective(searched, senas, folder):
     said = searched("study.name=pilot", *LATENCY)
     assert (said.code, said.err) == (0, "")
