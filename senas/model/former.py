@@ -99,7 +99,9 @@ def take_over(block: SqueezeExcitation, former: nn.Module, layers: tuple[str, st
     with torch.no_grad():
         for ours, theirs in zip((block.fc1, block.fc2), map(former.get_submodule, layers), strict=True):
             for name, parameter in ours.named_parameters():
-                parameter.copy_(theirs.get_parameter(name).view_as(parameter))
+                given = theirs.get_parameter(name)
+                parameter.copy_(given.view_as(parameter))
+                parameter.requires_grad_(given.requires_grad)  # what was frozen is frozen still
 
 
 def _is_equal(module: nn.Module, ours: Ours) -> bool:

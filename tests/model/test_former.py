@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models import mobilenet_v3_small
 from torchvision.ops.misc import SqueezeExcitation as Torchvisions
 
 from senas.core.block import Activation, Gate, Original, Placement, SEBlock, Squeeze
@@ -310,6 +311,12 @@ def test_a_block_that_equals_the_former_one_begins_with_its_weights_bit_for_bit(
     assert torch.equal(equal.fc1.weight, former.fc1.weight.flatten(1))
     assert torch.equal(equal.fc2.bias, former.fc2.bias)
     assert another.fc1.weight.shape == (2, 6)  # where the former one has a hidden width of 3
+
+
+def test_a_former_block_that_was_frozen_is_frozen_as_one_of_ours():
+    net = mobilenet_v3_small(num_classes=4).requires_grad_(False)
+    traced = trace(net, (3, 32, 32), strip_se=True)
+    assert not any(p.requires_grad for p in insert(net, SEConfig.former(traced.sites), traced).parameters())
 
 
 def test_weights_of_a_former_block_are_copied_not_shared(randomise):
