@@ -15,7 +15,7 @@ from senas.errors import SurgeryError
 from senas.model.conv_units import conv_units
 from senas.model.cut import Cut, Unit, numbered
 from senas.model.flow import Flow, place_of
-from senas.model.graph import graph_of
+from senas.model.graph import HOOKS, graph_of
 from senas.model.stripped import former_units, strip
 from senas.model.units import Residual, residual_units
 from senas.model.untraced import outputs
@@ -63,6 +63,7 @@ def trace(
     graph, called = graph_of(backbone, example, leaves)
     name = type(backbone).__name__
     taken = strip(graph, called, name) if strip_se else []
+    _refuse_hooks_on_taken(backbone, [each.path for each in taken])
     flow = Flow(graph, called)
     residuals = _one_name_a_place(flow, residual_units(flow))
     former, residuals = former_units(flow, taken, residuals)
@@ -74,6 +75,14 @@ def trace(
             "of its own, with the channels in dimension 1; backbone.modules=[...] names modules whose outputs to gate"
         )
     return Traced(graph, tuple(units), tuple(each.path for each in taken))
+
+
+def _refuse_hooks_on_taken(backbone: nn.Module, paths: list[str]) -> None:
+    for path in paths:
+        if any(getattr(module, kind) for module in backbone.get_submodule(path).modules() for kind in HOOKS):
+            raise SurgeryError(
+                f"{path} has hooks, and would be taken out with them; remove them, or leave backbone.strip_se out"
+            )
 
 
 def _one_name_a_place(flow: Flow, residuals: list[Residual]) -> list[Residual]:

@@ -445,3 +445,11 @@ def assert_stripped_and_restored(net):
                 results.append(each(x))
             scale = float(results[1].detach().abs().max())
             torch.testing.assert_close(results[0] / scale, results[1] / scale, rtol=0, atol=1e-12)
+
+
+def test_hooks_on_a_block_that_would_be_taken_out_are_refused():
+    net = mobilenet_v3_small(num_classes=3)
+    net.get_submodule("features.4.block.2.fc1").register_forward_hook(lambda *_: None)
+    trace(net, (3, 32, 32))
+    with pytest.raises(SurgeryError, match=r"\Afeatures\.4\.block\.2 has hooks, and would [^\n]*\Z"):
+        trace(net, (3, 32, 32), strip_se=True)
