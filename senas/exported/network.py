@@ -1,7 +1,9 @@
 """The network that an se.yaml describes, with its weights, and its SE configuration on other networks."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -61,7 +63,7 @@ def _own(exported: Exported, given: Own | None, trust: Trust) -> Own | None:
             raise ExportError(f"this export is of {backbone.name}, which senas builds; leave backbone= out")
         return None
     if given is not None:
-        return given
+        return _handed_over(given, backbone)
     if not is_trusted(backbone.target, packages(trust)):
         raise ExportError(
             f"this export is of a backbone of somebody's own, {backbone.target}, and a file imports no code: hand it "
@@ -71,6 +73,23 @@ def _own(exported: Exported, given: Own | None, trust: Trust) -> Own | None:
         return own_of(backbone)
     except ConfigError as error:
         raise ExportError(str(error)) from error
+
+
+def _handed_over(given: Own, backbone: Backbone) -> Own:
+    """A network has been built already, so that the arguments of the export are left out; a function must take them."""
+    if isinstance(given, nn.Module):
+        return lambda **arguments: copy.deepcopy(given)
+    try:
+        signature(given).bind_partial(**backbone.args)
+    except TypeError as error:
+        raise ExportError(
+            f"backbone: {getattr(given, '__name__', given)!s:.60} does not take the arguments that the network was "
+            f"built with, {', '.join(f'{key}={value!r:.60}' for key, value in backbone.args.items())} ({error}); "
+            "let it take them, or hand over the network itself"
+        ) from error
+    except ValueError:  # of something compiled
+        pass
+    return given
 
 
 def _backbone(exported: Exported) -> Backbone:

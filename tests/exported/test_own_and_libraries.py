@@ -133,11 +133,18 @@ def test_a_network_in_memory_is_handed_over_and_stays_as_it_is(written):
 
     given = build_mine(3, units=3)
     before = given[0].weight.clone()
-    text = (folder / "se.yaml").read_text()
-    (folder / "se.yaml").write_text(text.replace("  args: {units: 3}\n", ""))
     with torch.no_grad():
         assert torch.equal(load(folder, backbone=given)(images), net(images))
     assert torch.equal(given[0].weight, before)
+
+
+def test_a_function_that_does_not_take_the_arguments_of_an_export_is_told_which(written):
+    folder, *_ = written("custom")
+    from ownnet.deep import build as build_mine
+
+    said = r"\Abackbone: <lambda> does not take the arguments .*, units=3 \(.*or hand over the network itself\Z"
+    with pytest.raises(ExportError, match=said):
+        load(folder, backbone=lambda classes: build_mine(classes, units=3))
 
 
 @pytest.mark.parametrize("trust", [(), "ownne", "ownnet.deeper", "deep", ["other"]])
