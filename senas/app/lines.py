@@ -122,7 +122,9 @@ def _no_option(group: str, name: str, folders: Sequence[Path]) -> str:
         near = meant(nearest_name(group, groups()))
         return f"{group}: there is no such group; there are {', '.join(groups())}{near}"
     there = f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}"
-    return f'{group}: there is no "{name}"; {there}{meant(nearest_name(name, known))}'
+    library = f"; a network of a library is backbone=torchvision backbone.name={name}, or backbone=timm"
+    near = meant(nearest_name(name, known))
+    return f'{group}: there is no "{name}"; {there}{near}{library if group == "backbone" else ""}'
 
 
 def _no_key(key: str, command: str, folders: Sequence[Path]) -> str:
@@ -131,6 +133,8 @@ def _no_key(key: str, command: str, folders: Sequence[Path]) -> str:
         return f"{key}: this group has no default; write +{key}=..."
     if below := [known.removeprefix(f"{key}.") for known in keys if known.startswith(f"{key}.")]:
         return f"{key}: one of the keys that you give it is not among {', '.join(below)}"
+    if line := _added(key):
+        return line
     having = sorted(
         f"{path.parent.name}={path.stem}"
         for path in conf_dir().glob(f"{key.partition('.')[0]}/*.yaml")
@@ -140,6 +144,24 @@ def _no_key(key: str, command: str, folders: Sequence[Path]) -> str:
         return f"{key}: there is no such key here; {' and '.join(having)} {'has' if len(having) == 1 else 'have'} it"
     near = nearest_key(key, [*keys, *groups()])
     return f"{key}: there is no such key{meant(near) if near != key else ''}; `senas {command} --cfg job` shows all"
+
+
+def _added(key: str) -> str:
+    """For an argument of a network or data module, which no config has until it is added; empty for other keys."""
+    group, _, below = key.partition(".")
+    name, _, argument = below.partition(".")
+    takers = sorted(
+        f"{group}={path.stem}"
+        for path in conf_dir().glob(f"{group}/*.yaml")
+        if (yaml.safe_load(path.read_text()) or {}).get(name) == {}
+    )
+    if not takers:
+        return ""
+    takes = "takes" if len(takers) == 1 else "take"
+    return (
+        f"{key}: arguments are added one by one, with a +: +{group}.{name}.{argument or 'KEY'}=...; "
+        f"{' and '.join(takers)} {takes} them"
+    )
 
 
 def _folders(arguments: Sequence[str]) -> list[Path]:

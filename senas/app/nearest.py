@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-FAMILIAR = ("study", "trainer", "objective", "space")
+FAMILIAR = ("study", "trainer", "objective", "space", "backbone")
 """Groups whose keys are meant most often, where several have a key of one name."""
 
 

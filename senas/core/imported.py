@@ -18,7 +18,7 @@ def imported(key: str, target: str) -> Any:
     """
     module_name, _, name = target.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), *name.split(".")]):
-        raise ConfigError(f'{key} must name something of yours as package.module:name, got "{target}"')
+        raise ConfigError(f'{key} must name something of yours as package.module:name, got "{target}"{_meant(target)}')
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)  # last, so that a file here does not pass for a package that others import
@@ -29,6 +29,7 @@ def imported(key: str, target: str) -> Any:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise ConfigError(
                 f"{key}: there is no module {error.name}, neither in {here} nor among the installed ones"
+                f"{_meant(target)}"
             ) from error
         raise ConfigError(f"{key}: importing {module_name} raised {spoken(error)}") from error
     except (Exception, SystemExit) as error:  # whatever the module does when it is imported
@@ -40,6 +41,14 @@ def imported(key: str, target: str) -> Any:
             raise ConfigError(f"{key}: {module_name} ({getattr(found, '__file__', '')}) has no {part}{guess}")
         found = getattr(found, part)
     return found
+
+
+def _meant(target: str) -> str:
+    """For a file's name instead of a module's, and a dot instead of the colon."""
+    package, colon, name = target.replace(".py:", ":").rpartition(":" if ":" in target else ".")
+    written = f"{package}:{name}"
+    plain = all(part.isidentifier() for part in [*package.split("."), name])
+    return f'; did you mean "{written}"?' if colon and plain and written != target else ""
 
 
 def spoken(error: BaseException) -> str:
