@@ -32,3 +32,7 @@ def __getattr__(name: str) -> Any:
         homes = {"insert_se": "exported.network", "load": "exported.network", "read": "exported.package"}
         return getattr(import_module(f"senas.{homes.get(name, 'app.notebook')}"), name)
     raise AttributeError(f"module 'senas' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
