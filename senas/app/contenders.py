@@ -7,10 +7,11 @@ from typing import Any
 
 from senas.app.checks import backbone as backbone_of
 from senas.app.checks import init
+from senas.app.fingerprint import contents_of, digest, setting_of
 from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, TrainConfig
 from senas.app.taken_over import backbone_for, data_for, data_of
-from senas.app.wiring import bench, contents_of, digest, found_again, setting_of
+from senas.app.wiring import bench, found_again
 from senas.core.address import hidden
 from senas.core.block import Gate, Init
 from senas.core.comparison import Comparison, LossOnTest

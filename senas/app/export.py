@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from senas.app.fingerprint import digest
 from senas.app.schema import ExportConfig
 from senas.app.show import exported
 from senas.app.trusted import modules_of
-from senas.app.wiring import Setup, digest, set_up_again
+from senas.app.wiring import Setup, set_up_again
 from senas.core.trial import Job, Status, Trial
 from senas.core.trust import suggested
 from senas.errors import ConfigError, ExportError

@@ -5,9 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from senas.app.fingerprint import digest
 from senas.app.paths import StudyFolder
 from senas.app.show import one_seed
-from senas.app.wiring import Setup, digest
+from senas.app.wiring import Setup
 from senas.core.trial import Job, Trial
 from senas.exported.network import with_weights
 from senas.record.dataset import PartUsed

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
+from senas.app.fingerprint import flatten
 from senas.app.paths import MlflowStore, StudyFolder
 from senas.app.schema import TrackingConfig
-from senas.app.wiring import flatten
 from senas.core.address import hidden
 from senas.core.objective import Scores
 from senas.core.ports import Pulse, Recorder

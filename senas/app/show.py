@@ -5,8 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from senas.app.checks import backbone as backbone_of
+from senas.app.fingerprint import digest
 from senas.app.schema import BackboneConfig
-from senas.app.wiring import Setup, digest
+from senas.app.wiring import Setup
 from senas.core.constraint import MEASURED
 from senas.core.latency import SPREAD
 from senas.core.objective import own_scores

@@ -6,11 +6,11 @@ from functools import partial
 import yaml
 
 from senas.app.contenders import Training, training_of
+from senas.app.fingerprint import digest
 from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import TrainConfig
 from senas.app.show import built, split_of
-from senas.app.wiring import digest
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.ports import Recorder
 from senas.core.trial import Job, Trial

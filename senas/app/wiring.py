@@ -1,8 +1,6 @@
 """From a checked configuration to the parts of a study, wired together."""
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, make_dataclass, replace
 from functools import partial
@@ -17,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from senas.app.checks import axes, constraints, device, recipe, timing
 from senas.app.checks import backbone as backbone_of
 from senas.app.compose import checked
+from senas.app.fingerprint import contents_of, digest, fingerprint_of
 from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, SearchConfig, SpaceConfig, TrainerConfig
 from senas.app.trusted import named_code, refuse_untrusted
@@ -43,7 +42,6 @@ from senas.training.standalone import Standalone
 
 BATCH_FOR_LOOKING = 1
 """Batch size where data are only looked at."""
-SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads", "data.root", "data.download"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,54 +242,6 @@ def sampler_factory(config: SearchConfig) -> Callable[[int], Any]:
 def pruner(config: SearchConfig) -> Any:
     """The pruner of the configuration; None for pruner=none."""
     return _build(config.pruner, "pruner") if config.pruner.get("_target_") else None
-
-
-def fingerprint_of(config: SearchConfig, measured: Timing | None = None) -> dict[str, object]:
-    """What must not change while a study lives, by dotted key: space, setting, objective, seed.
-
-    measured:  how latency is, where something reads it.
-    """
-    plain = asdict(config)
-    plain["space"]["constraints"] = constraints(config.space).given  # nothing where there are none
-    plain["latency"] = measured.plain() if measured else {}
-    # Which options an objective reads depends on its name; its pick changes nothing that was measured.
-    used = {"penalized": ("name", "penalty"), "pareto": ("name", "metrics")}.get(config.objective.name, ("name",))
-    if config.objective.name == "penalized" and config.objective.metric != "val_loss":
-        used = (*used, "metric")
-    if config.objective.mode is not None:
-        used = (*used, "mode")
-    plain["objective"] = {key: plain["objective"][key] for key in used}
-    plain["space"]["gate"] = [str(gate) for gate in axes(config.space).gate]
-    del plain["space"]["init"]  # said by the gates
-    parts = ("data", "space", "objective", "evaluator", "trainer", "latency")
-    return {**setting_of({part: plain[part] for part in parts}, config.backbone), "study.seed": config.study.seed}
-
-
-def setting_of(parts: Mapping[str, Any], backbone: BackboneConfig) -> dict[str, object]:
-    """These parts of a configuration, and the backbone, by dotted key, without what changes no score."""
-    told = backbone_of(backbone).plain()
-    # The width is always told, as by the studies from before anything else could be said of a backbone.
-    parts = {**parts, "backbone": {"width": None, **told}}
-    return {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
-
-
-def contents_of(data: Images, backbone: Builder) -> dict[str, object]:
-    """What belongs into a fingerprint beside the configuration: which images and which weights they were."""
-    images = {"data.contents": data.contents} if data.contents else {}
-    return {**images, **({"backbone.weights": backbone.digest} if backbone.digest else {})}
-
-
-def digest(fingerprint: Mapping[str, object]) -> str:
-    """Hexadecimal, the same for equal fingerprints."""
-    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
-
-
-def flatten(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, by dotted key."""
-    flat: dict[str, Any] = {}
-    for key, value in plain.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _data(config: Mapping[str, Any], batch_size: int) -> Images:

@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from senas.app.compose import checked
+from senas.app.fingerprint import digest, fingerprint_of
 from senas.app.main import COMMANDS
 from senas.app.paths import conf_dir
 from senas.app.schema import SCHEMAS
-from senas.app.wiring import digest, fingerprint_of, pruner, sampler_factory, set_up
+from senas.app.wiring import pruner, sampler_factory, set_up
 from senas.errors import ConfigError
 from senas.training import datasets
 

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from senas.app.calls import called
+from senas.app.fingerprint import digest
 from senas.app.main import run
-from senas.app.wiring import digest, set_up, set_up_again
+from senas.app.wiring import set_up, set_up_again
 from senas.core.config import SEConfig
 from senas.core.trial import Job, Status
 from senas.exported.package import read

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senas.app.wiring import fingerprint_of
+from senas.app.fingerprint import fingerprint_of
 
 METRICS = """
 def f1(logits, labels):

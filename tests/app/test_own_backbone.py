@@ -8,7 +8,8 @@ import torch
 import yaml
 
 import senas as package
-from senas.app.wiring import digest, set_up
+from senas.app.fingerprint import digest
+from senas.app.wiring import set_up
 from senas.errors import ConfigError
 
 CODE = """
