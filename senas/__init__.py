@@ -9,6 +9,7 @@ senas.read(folder)          what it takes and gives: shape, mean, std, classes, 
 senas.insert_se(module, "se.yaml", example_input)   an SE configuration on a network of yours
 senas.sites(...)            where in a backbone SE blocks can go
 senas.dashboard(...)        MLflow on the studies
+senas.SEConfig, SEBlock     an SE configuration as a value: SEConfig({"layer1.0": SEBlock(hidden=4)})
 """
 
 from importlib import import_module
@@ -18,10 +19,24 @@ from senas import torchvision_beside_cpu_torch
 
 if TYPE_CHECKING:
     from senas.app.notebook import dashboard, export, open_study, search, sites, train
+    from senas.core.block import SEBlock
+    from senas.core.config import SEConfig
     from senas.exported.network import insert_se, load
     from senas.exported.package import read
 
-__all__ = ["dashboard", "export", "insert_se", "load", "open_study", "read", "search", "sites", "train"]
+__all__ = [
+    "SEBlock",
+    "SEConfig",
+    "dashboard",
+    "export",
+    "insert_se",
+    "load",
+    "open_study",
+    "read",
+    "search",
+    "sites",
+    "train",
+]
 
 torchvision_beside_cpu_torch.install()
 
@@ -29,7 +44,13 @@ torchvision_beside_cpu_torch.install()
 def __getattr__(name: str) -> Any:
     """Imports torch when it is first needed: `senas --help` has no use for it."""
     if name in __all__:
-        homes = {"insert_se": "exported.network", "load": "exported.network", "read": "exported.package"}
+        homes = {
+            "SEBlock": "core.block",
+            "SEConfig": "core.config",
+            "insert_se": "exported.network",
+            "load": "exported.network",
+            "read": "exported.package",
+        }
         return getattr(import_module(f"senas.{homes.get(name, 'app.notebook')}"), name)
     raise AttributeError(f"module 'senas' has no attribute '{name}'")
 

@@ -27,7 +27,7 @@ class Axes:
 
     sites:      names or globs of the sites that are open; the others stay without SE.
     per:        `site`, `stage` or `network`: what shares one choice.
-    reduction:  reduction ratios r; the hidden width is max(1, C // r).
+    reduction:  reduction ratios r; the hidden width is max(1, C // r). None leaves former blocks only.
     optional:   whether a site may go without SE.
     """
 
@@ -49,10 +49,10 @@ class Axes:
     def __post_init__(self) -> None:
         if self.per not in PER:
             raise SpaceError(f'space.per must be one of {", ".join(PER)}, got "{self.per}"')
-        for axis in ("sites", "reduction", "placement", "squeeze", "gate", "activation", "bias"):
+        for axis in ("sites", "placement", "squeeze", "gate", "activation", "bias"):
             if not getattr(self, axis):
                 raise SpaceError(f"space.{axis} is empty; give at least one value")
-        if min(self.reduction) < 1:
+        if min(self.reduction, default=1) < 1:
             raise SpaceError(
                 f"space.reduction must be at least 1, got {min(self.reduction)}; "
                 "space.optional=true lets a site go without SE"
@@ -197,6 +197,11 @@ def search_space(sites: Sequence[Site], axes: Axes) -> SearchSpace:
     r = 32) are one option, named by the first. Raises SpaceError where nothing is left.
     """
     opened = select(sites, axes.sites)
+    if not axes.reduction and not any(site.former for site in opened):
+        raise SpaceError(
+            "space.reduction is empty; give at least one value, for there are no former blocks to choose among "
+            "(backbone.strip_se=true takes a backbone's own out)"
+        )
     choices = tuple(_choice(name, group, axes) for name, group in _groups(sites, opened, axes.per))
     space = SearchSpace(tuple(sites), choices)
     if space.largest_params == 0:
@@ -211,7 +216,7 @@ def check_ratios(sites: Sequence[Site], axes: Axes) -> None:
     """Raises SpaceError for a ratio larger than the channels of every chosen site: nobody can mean width 1 by it."""
     opened = select(sites, axes.sites)
     channels = [site.places[p].channels for site in opened for p in axes.placement if p in site.places]
-    if channels and max(axes.reduction) > max(channels):
+    if channels and max(axes.reduction, default=0) > max(channels):
         there = f"{min(channels)} to {max(channels)}" if min(channels) < max(channels) else f"{max(channels)}"
         raise SpaceError(
             f"space.reduction: {max(axes.reduction)} is more than the channels of every chosen site ({there}); "

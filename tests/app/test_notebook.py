@@ -120,11 +120,10 @@ def test_it_can_be_called_within_a_hydra_program(folder):
 
 
 def test_the_names_are_listed_and_cost_nothing_until_used():
-    code = "import senas, sys; assert 'torch' not in sys.modules; print(sorted({*dir(senas)} & {*senas.__all__}))"
+    code = "import senas, sys; print([n for n in dir(senas) if n in senas.__all__], 'torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == str(
-        ["dashboard", "export", "insert_se", "load", "open_study", "read", "search", "sites", "train"]
-    )
+    values, commands = ["SEBlock", "SEConfig"], ["dashboard", "export", "insert_se", "load", "open_study", "read"]
+    assert said.stdout.strip() == f"{[*values, *commands, 'search', 'sites', 'train']} False"
 
 
 def test_config_errors_are_config_errors(folder):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from senas.core.block import Activation, Gate, Placement, SEBlock, Squeeze, width
 from senas.core.config import SEConfig
-from senas.core.site import Place, Site, stages
+from senas.core.site import Former, Place, Site, stages
 from senas.core.space import Axes, search_space
 from senas.errors import SpaceError
 
@@ -271,7 +271,6 @@ def test_an_option_that_is_not_offered_is_answered_with_those_that_are(refused, 
     [
         ({"per": "block"}, ["space.per", '"block"', "site, stage, network"]),
         ({"sites": ()}, ["space.sites", "at least one"]),
-        ({"reduction": ()}, ["space.reduction", "at least one"]),
         ({"placement": ()}, ["space.placement", "at least one"]),
         ({"squeeze": ()}, ["space.squeeze", "at least one"]),
         ({"gate": ()}, ["space.gate", "at least one"]),
@@ -299,3 +298,14 @@ def test_a_site_that_must_have_a_block_and_offers_none_is_refused(refused):
 def test_a_space_of_nothing_but_none_is_refused_with_key_and_placements(refused, per):
     with refused(SpaceError, "empty", "space.placement", "pre, identity"):
         search_space([site("a", 8)], Axes(per=per, placement=(Placement.PRE, Placement.IDENTITY)))
+
+
+def test_without_ratios_each_former_block_is_kept_or_taken_out():
+    place = Place(16, 8, 8)
+    ours = Former(Placement.INNER, SEBlock(hidden=5, placement=Placement.INNER), params=181, macs=160)
+    sites = [Site("a", {Placement.INNER: place}, place, ours), Site("b", {Placement.STANDARD: place}, place)]
+    space = search_space(sites, Axes(reduction=(), placement=(Placement.INNER,)))
+    assert {choice.name: list(choice.options) for choice in space.choices} == {"a": ["none", "former"], "b": ["none"]}
+    assert set(space) == {SEConfig(), SEConfig.former(sites)}
+    with pytest.raises(SpaceError, match=r"\Aspace\.reduction is empty; give at least one value, [^\n]*strip_se=true"):
+        search_space(sites[1:], Axes(reduction=()))
