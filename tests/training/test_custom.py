@@ -383,7 +383,7 @@ def test_what_lies_in_the_working_directory_does_not_pass_for_an_installed_packa
 @pytest.mark.parametrize(
     ("target", "options", "words"),
     [
-        ("mine.data", {}, r'must name something of yours as package\.module:name, got "mine\.data"'),
+        ("mine.data", {}, r'must name something of yours as package\.module:name, got "mine\.data"; did you mean .*'),
         ("mine/data.py:MyData", {}, r"must name something of yours .*"),
         ("", {}, r"must name something of yours .*"),
         ("mine.nothing:MyData", {}, r"there is no module mine\.nothing, neither in .* nor among the installed ones"),
