@@ -49,6 +49,7 @@ def _nothing_runs_and_nothing_is_asked(monkeypatch, folder):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.lists(overrides, min_size=1, max_size=3))
 def test_random_overrides_end_in_a_checked_configuration_or_in_one_line(folder, capsys, words):

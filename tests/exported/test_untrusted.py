@@ -244,6 +244,7 @@ def built(file):
     network(exported)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(data=st.data())
 def test_a_changed_se_yaml_gives_a_network_or_one_line(valid, tmp_path_factory, data):
@@ -275,6 +276,7 @@ def test_a_changed_se_yaml_gives_a_network_or_one_line(valid, tmp_path_factory, 
     assert len(line) < 1000
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(data=st.data())
 def test_spoilt_bytes_in_an_se_yaml_give_a_network_or_one_line(valid, tmp_path_factory, data):
