@@ -110,10 +110,10 @@ def training_of(config: TrainConfig) -> Training:
     notes = [*images.remarks, *builder.remarks, *notes, *more]
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     for name, package in exported.items():
-        if package.provenance.get("seed") in seeds:
+        if same := [seed for seed in _seeds_behind(package) if seed in seeds]:
             notes.append(
-                f"{name} was chosen by seed {package.provenance['seed']}, which is among these: it flatters it there; "
-                "another first_seed would not"
+                f"{name} was chosen with seeds that are among these ({', '.join(map(str, same))}): it looks better "
+                "with them than it is; another first_seed would not do that"
             )
     parts = {"data": data, "trainer": asdict(config.trainer)}
     fingerprint = {**setting_of(parts, backbone), **contents_of(images, builder)}
@@ -136,6 +136,13 @@ def training_of(config: TrainConfig) -> Training:
         notes=notes,
         initial=builder.initial,
     )
+
+
+def _seeds_behind(package: Exported) -> list[int]:
+    """Every seed that the search which chose the configuration had trained with, as far as its file tells."""
+    seeds = package.provenance.get("seeds")
+    told = [*(seeds if isinstance(seeds, list) else []), package.provenance.get("seed")]
+    return sorted({seed for seed in told if type(seed) is int})
 
 
 def _names(key: str, given: Any) -> list[str]:

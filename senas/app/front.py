@@ -1,6 +1,7 @@
 """senas front: a study's front again, with another penalty or pick. Nothing is trained."""
 
 from senas.app.schema import FrontConfig
+from senas.app.seeds import beside
 from senas.app.show import show_front
 from senas.app.wiring import set_up_again
 from senas.report.console import Terminal
@@ -16,8 +17,8 @@ def main(config: FrontConfig) -> None:
     volume, (loss, params) = standing.hypervolume(), standing.reference
     terminal = Terminal()
     terminal.say(
-        f"study {setup.folder.name}: {sum(trial.counts for trial in trials)} trials, {len(standing.measured)} trained "
-        f"to the end; hypervolume {volume:,.0f} of {loss * params:,.0f} nats x parameters "
-        "(how much of what lies between guessing and the largest SE the front beats; more is better)"
+        f"study {setup.folder.name}: {sum(trial.counts for trial in trials)} trials{beside(trials)}, "
+        f"{len(standing.measured)} trained to the end; hypervolume {volume:,.0f} of {loss * params:,.0f} nats x "
+        "parameters (how much of what lies between guessing and the largest SE the front beats; more is better)"
     )
     show_front(terminal, setup, standing, picked, why)

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from senas.app.seeds import beside, seeds_of
 from senas.app.show import show_front
 from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup
@@ -33,9 +34,9 @@ def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Seq
     if setup.timing:
         lines.append(f"latency is measured before training: {setup.timing.words}")
     lines += [f"starting point {name} is not in the space, and left out" for name in outside]
-    if done:
+    if any(trial.trained for trial in known):
         of = f" of {config.study.trials}" if done < config.study.trials else ""
-        lines.append(f"{done}{of} trials are there already")
+        lines.append(f"{done}{of} trials{beside(known)} are there already")
     terminal.say("\n".join(lines))
 
 
@@ -54,7 +55,10 @@ def _count(number: int) -> str:
 
 def say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> None:
     done, total = sum(trial.counts for trial in trials), setup.config.study.trials
-    terminal.say(f"stopped with {done} of {total} trials; nothing that finished is lost. The same command goes on.")
+    terminal.say(
+        f"stopped with {done} of {total} trials{beside(trials)}; nothing that finished is lost. "
+        "The same command goes on."
+    )
 
 
 def say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: Ending | None, *, new: int) -> None:
@@ -63,11 +67,13 @@ def say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: End
     root = "" if setup.config.root == "runs" else f" {_override('root', setup.config.root)}"
     if ending is Ending.EXHAUSTED:
         within = " that are within the constraints" if setup.space.size != setup.space.product else ""
-        opening = f"all {setup.space.size} configurations of the space{within} were tried: the study is over"
+        seeds = seeds_of(setup.config).rotated
+        each = f" with each of {seeds} seeds" if seeds > 1 else ""
+        opening = f"all {setup.space.size} configurations of the space{within} were tried{each}: the study is over"
     elif new == 0:
         opening = f"the study has its {done} trials already; study.trials={2 * done} would go on"
     else:
-        opening = f"{done} trials in {duration(sum(trial.seconds for trial in trials))} of training"
+        opening = f"{done} trials{beside(trials)} in {duration(sum(trial.seconds for trial in trials))} of training"
     terminal.say(f"\n{opening}")
     if rejected := sum(trial.status is Status.REJECTED for trial in trials):
         terminal.say(f"{rejected} proposals broke a constraint, and were not trained")

@@ -103,6 +103,9 @@ class StudyConfig:
     name: str | None = None
     trials: int = MISSING
     seed: int = MISSING
+    seeds: int | None = None
+    confirm: int = 0
+    audit: bool = False
     margin: float = MISSING
     start: list[str] = MISSING
 

@@ -6,6 +6,7 @@ from senas.app.greeting import greet, say_ended, say_stopped
 from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
+from senas.app.seeds import seeds_of
 from senas.app.show import exported, front_table, one_seed
 from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
@@ -35,6 +36,7 @@ def launch(config: SearchConfig) -> Setup:
     terminal = Terminal()
     setup = set_up(config)
     sampler, stop_early = sampler_factory(config), pruner(config)
+    seeds = seeds_of(config)
     sampler(0)  # made for every proposal later; a mistake in it shows here, before anything is written
     setup.evaluator.check()
     if (setup.folder.path / RESULTS).exists():
@@ -51,7 +53,7 @@ def launch(config: SearchConfig) -> Setup:
                 objective=setup.objective,
                 sampler=sampler,
                 pruner=stop_early,
-                seed=config.study.seed,
+                seeds=seeds,
                 fingerprint=setup.fingerprint,
                 start=start,
                 constraints=setup.constraints,
@@ -65,11 +67,14 @@ def launch(config: SearchConfig) -> Setup:
                 setup.folder.remove()
             raise
         begin_log(terminal, setup.folder.log)
-        progress = SearchProgress(terminal, total=config.study.trials, sites=setup.sites, bar=config.progress)
+        progress = SearchProgress(
+            terminal, total=config.study.trials, sites=setup.sites, bar=config.progress, seeds=seeds.rotated
+        )
         plan = Plan(
             trials=config.study.trials,
             epochs=config.trainer.epochs,
             size=setup.space.size,
+            seeds=seeds,
             weights=setup.folder.weights,
             objective=setup.objective,
             standing=setup.standing,
@@ -209,11 +214,13 @@ def _description(setup: Setup, standing: Standing, picked: Trial, why: str) -> s
     config = setup.config
     table, trust = front_table(setup, standing, picked), spoken_trust(config)
     rejected = sum(trial.status is Status.REJECTED for trial in standing.trials)
+    configurations = len({trial.config for trial in standing.measured})
+    again = len(standing.measured) - configurations
     return f"""\
 Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a Squeeze-and-Excitation block, on
-**{config.data["name"]}**? {len(standing.measured)} configurations were trained, {config.trainer.epochs} epochs each.{
-        f" {rejected} proposals broke a constraint, and were not trained." if rejected else ""
-    }
+**{config.data["name"]}**? {configurations} configurations were trained, {config.trainer.epochs} epochs each.{
+        f" {again} trainings more had another seed." if again else ""
+    }{f" {rejected} proposals broke a constraint, and were not trained." if rejected else ""}
 
 Recommended: **trial {picked.number}**, {picked.config.words(setup.sites).replace("|", "/")} ({why}).
 

@@ -7,6 +7,7 @@ from typing import Any
 from senas.app.checks import backbone as backbone_of
 from senas.app.fingerprint import digest
 from senas.app.schema import BackboneConfig
+from senas.app.seeds import seeds_of
 from senas.app.wiring import Setup
 from senas.core.constraint import MEASURED
 from senas.core.latency import SPREAD
@@ -53,8 +54,10 @@ def show_front(terminal: Terminal, setup: Setup, standing: Standing, picked: Tri
 
 def one_seed(setup: Setup) -> str:
     """What stands behind every number of this study."""
+    seeds = list(seeds_of(setup.config))
+    with_seed = f"seed {seeds[0]}" if len(seeds) == 1 else f"one of the seeds {seeds[0]} to {seeds[-1]}"
     return (
-        f"Each figure is one training with seed {setup.config.study.seed}. Two seeds of one configuration often differ "
+        f"Each figure is one training with {with_seed}. Two seeds of one configuration often differ "
         "by more than two configurations do."
     )
 
@@ -79,6 +82,7 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             **({"split_seed": config.data["split_seed"]} if "split_seed" in config.data else {}),
             **split_of(config.data),
             "seed": trial.seed,
+            **({"seeds": seeds} if len(seeds := sorted({t.seed for t in standing.measured})) > 1 else {}),
             "seeds_behind_each_score": 1,
             "epochs": len(trial.curve),
             **({"initial_weights": setup.initial} if setup.initial else {}),
@@ -118,19 +122,23 @@ def _words(made: Mapping[str, Any]) -> str:
 
 
 def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:
-    """How many trials came to which end; those answered from an earlier one are counted by themselves."""
+    """How many trials came to which end; those answered from an earlier one are counted by themselves, and so is what
+    was trained beside the trials."""
     repeated = sum(trial.repeats is not None and trial.status is not Status.REJECTED for trial in trials)
+    replicates = {"for the audit": "audit", "again, to confirm": "confirm"}
+    more = {words: sum(t.trained and t.origin == origin for t in trials) for words, origin in replicates.items()}
     ends = {
         "trained to the end": Status.COMPLETE,
         "pruned": Status.PRUNED,
         "failed": Status.FAILED,
     }
-    counts = {words: sum(t.status is end and t.repeats is None for t in trials) for words, end in ends.items()}
+    counts = {words: sum(t.status is end and t.counts for t in trials) for words, end in ends.items()}
     rejected = sum(trial.status is Status.REJECTED for trial in trials)
     return {
         **counts,
         "answered from an earlier one": repeated,
         **({"rejected by a constraint, and not trained": rejected} if rejected else {}),
+        **{f"trained {words}": count for words, count in more.items() if count},
     }
 
 

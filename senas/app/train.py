@@ -13,6 +13,7 @@ from senas.app.schema import TrainConfig
 from senas.app.show import built, split_of
 from senas.core.comparison import Comparison, LossOnTest
 from senas.core.ports import Recorder
+from senas.core.seeds import Seeds
 from senas.core.trial import Job, Trial
 from senas.core.trust import module_of
 from senas.errors import EvaluationError, SenasError
@@ -53,7 +54,8 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
         plan = Plan(
             trials=len(training.jobs),
             epochs=config.trainer.epochs,
-            size=len(training.contenders) + 1,
+            size=None,
+            seeds=Seeds(config.first_seed, config.seeds),
             weights=training.folder.weights,
             objective=LossOnTest(),
             standing=partial(training.comparison, others=[trial.number for trial in proposer.done]),

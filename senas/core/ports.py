@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from senas.core.objective import Scores
-from senas.core.trial import Job, Result, Trial
+from senas.core.trial import Job, Result, Trial, Wanted
 
 Report = Callable[[Job, int, Scores], bool]
 """Told of a job's scores after each epoch (1, 2, ...); answers whether training should stop there."""
@@ -39,10 +39,15 @@ class Proposer(Protocol):
         """The next trial, running. One that was asked for and never told is given again first."""
 
     def ask_untried(self) -> Trial:
-        """A trial of a configuration that no trial had before. Raises SpaceError when there is none left."""
+        """A trial of a configuration that no trial had before; where all were tried, one of a configuration with a seed
+        of the search's that it has no trial with. Raises SpaceError when there is none left."""
+
+    def ask_for(self, wanted: Wanted) -> Trial:
+        """A running trial of this configuration and seed, whatever else waits; if this very training was asked for and
+        never told, its trial. Raises SpaceError for a configuration that no proposal could have."""
 
     def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
-        """Told of a running trial's scores after an epoch; answers whether to prune it."""
+        """Told of a running trial's scores after an epoch; answers whether to prune it. A replicate never is."""
 
     def tell(self, trial: Trial) -> None:
         """What came of a trial. Once this returns, it is not lost."""

@@ -8,6 +8,9 @@ from pathlib import Path
 from senas.core.config import SEConfig
 from senas.core.objective import Scores
 
+REPLICATES = ("audit", "confirm")
+"""Origins of trainings that are asked for by name: of the noise audit, and of contenders trained again."""
+
 
 class Status(StrEnum):
     """What became of a trial, in Optuna's words; `rejected` was not trained, because it breaks a constraint."""
@@ -45,6 +48,15 @@ class Job:
     costs: Scores = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A training that is asked for by name, not by the sampler. origin: one of REPLICATES."""
+
+    config: SEConfig
+    seed: int
+    origin: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What came of a job.
@@ -70,7 +82,7 @@ class Trial:
     values:   what the objective made of the scores; empty unless complete.
     repeats:  number of the earlier trial whose result answered this one; None where it was trained.
     origin:   who proposed it: `sampler`, `start` (a starting point), or `untried` (drawn at random because the
-              sampler kept repeating itself).
+              sampler kept repeating itself); `audit` and `confirm` were asked for by name, and proposed by nobody.
     started:  seconds since 1970.
     """
 
@@ -89,6 +101,16 @@ class Trial:
     origin: str = "sampler"
 
     @property
-    def counts(self) -> bool:
-        """Whether it counts towards `study.trials`: ended, not rejected, and not answered from an earlier one."""
+    def trained(self) -> bool:
+        """Whether its own training ended, well or not: not rejected, and not answered from an earlier one."""
         return self.status not in (Status.RUNNING, Status.REJECTED) and self.repeats is None
+
+    @property
+    def proposed(self) -> bool:
+        """Whether it is part of the search; audits and replicates are beside it."""
+        return self.origin not in REPLICATES
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts towards `study.trials`: proposed and trained."""
+        return self.trained and self.proposed

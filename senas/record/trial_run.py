@@ -68,7 +68,8 @@ class TrialRuns:
 
     def run_name(self, trial: Trial) -> str:
         words = trial.config.words(self.sites)
-        return textwrap.shorten(f"trial {trial.number}: {words}", NAME_LENGTH, placeholder=" …")
+        replicate = "" if trial.proposed else f", {trial.origin} with seed {trial.seed}"
+        return textwrap.shorten(f"trial {trial.number}{replicate}: {words}", NAME_LENGTH, placeholder=" …")
 
     def marks(self, trial: Trial, on_front: bool) -> dict[str, str]:
         """The tags by which a run stands out in the page."""

@@ -19,10 +19,14 @@ SILENCE_SECONDS = 120.0
 
 
 class SearchProgress:
-    """Listens to a search. Without `bar`, or where the output is no terminal, there are only lines."""
+    """Listens to a search. Without `bar`, or where the output is no terminal, there are only lines.
 
-    def __init__(self, terminal: Terminal, *, total: int, sites: tuple[Site, ...], bar: bool) -> None:
-        self.terminal, self.total, self.sites = terminal, total, sites
+    seeds:  how many its proposals have; with several, each line says which.
+    """
+
+    def __init__(self, terminal: Terminal, *, total: int, sites: tuple[Site, ...], bar: bool, seeds: int = 1) -> None:
+        self.terminal, self.total, self.sites, self.seeds = terminal, total, sites, seeds
+        self.running: Trial | None = None
         self.left: TimeLeft | None = None
         self.share = 0.0
         self.done = 0
@@ -62,6 +66,7 @@ class SearchProgress:
                 self.total, self.done, [t.seconds for t in standing.trials if t.counts], time.monotonic
             )
         self.left.started()
+        self.running = trial
         self._draw(0.0)
 
     def epoch(self, trial: Trial, epoch: float, epochs: int) -> None:
@@ -72,14 +77,20 @@ class SearchProgress:
 
     def words(self) -> str:
         """What the study has so far, and how long it will take."""
-        left = self.left.words(self.share) if self.left else ""
+        known = self.left and self.running and self.running.proposed  # how many replicates there will be is not
+        left = self.left.words(self.share) if self.left and known else ""
         rejected = f"{self.rejected} rejected" if self.rejected else ""
         return "  ".join(words for words in (*self.found, rejected, left) if words)
 
     def _draw(self, share: float) -> None:
-        """The bar, with `share` of the running trial behind it."""
+        """The bar, with `share` of the running trial behind it; a replicate does not move it."""
         self.share = share
-        if self.bar is not None:
+        if self.bar is None:
+            return
+        if self.running and not self.running.proposed:
+            words = f"{self.running.origin}, seed {self.running.seed}"
+            self.bar.update(self.task, completed=self.done, description=words)
+        else:
             number = min(self.done + 1, self.total)
             self.bar.update(self.task, completed=self.done + share, description=f"trial {number} of {self.total}")
 
@@ -90,7 +101,10 @@ class SearchProgress:
             return
         self._say_rejected()
         if self.left is not None:
-            self.left.ended(counts=trial.counts)
+            if trial.proposed:
+                self.left.ended(counts=trial.counts)
+            else:
+                self.left.passed()
         silent = time.monotonic() - self.said > SILENCE_SECONDS
         self._say(self._line(trial, standing))
         self.done = sum(t.counts for t in standing.trials)
@@ -118,7 +132,7 @@ class SearchProgress:
         self.terminal.say(line)
 
     def _line(self, trial: Trial, standing: Standing) -> str:
-        words = trial.config.words(self.sites)
+        words = f"{self._seed(trial)}{trial.config.words(self.sites)}"
         head = f"trial {trial.number:>3}"
         if trial.repeats is not None:
             return f"{head}  repeats trial {trial.repeats}, not trained again: {words}"
@@ -134,6 +148,12 @@ class SearchProgress:
             return f"{head}  pruned after epoch {len(trial.curve)}: {scores}  {words}"
         mark = "*" if trial.number in {t.number for t in standing.front()} else " "
         return f"{head} {mark} {scores}  {words}"
+
+    def _seed(self, trial: Trial) -> str:
+        """Where trials have several seeds, or this one is a replicate."""
+        if not trial.proposed:
+            return f"{trial.origin}, seed {trial.seed}: "
+        return f"seed {trial.seed}: " if self.seeds > 1 else ""
 
 
 def _found(standing: Standing) -> list[str]:

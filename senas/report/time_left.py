@@ -35,6 +35,10 @@ class TimeLeft:
             self.mark = self.clock()
             self.done += 1
 
+    def passed(self) -> None:
+        """Time went by with what is beside the trials, and none of them pays for it."""
+        self.mark = self.clock()
+
     def words(self, share: float) -> str:
         """`about 3 min left`, `2 to 4 min left`, `3 min 20 s left`; nothing where nothing is known.
 

@@ -1,27 +1,24 @@
 """Propose, evaluate, tell, record: the loop that joins the ports. It imports no framework."""
 
 import hashlib
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import takewhile
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from senas.core.constraint import MEASURED, Constraints
+from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.ports import Evaluator, Proposer, Pulse, Recorder
+from senas.core.seeds import Seeds
 from senas.core.standing import Standing
-from senas.core.trial import Job, Result, Status, Trial
-from senas.errors import EvaluationError
+from senas.core.trial import Job, Result, Status, Trial, Wanted
+from senas.study.hopeless import stop_when_hopeless, untrained
 from senas.study.interrupt import Interrupt
 
 UNTRAINED_IN_A_ROW = 5
 """Proposals that are repeated or rejected, until an untried one is drawn that closed forms do not rule out."""
-SLOW_IN_A_ROW = 100
-"""Configurations that were measured and found too slow, until the search gives up."""
-FAILURES_IN_A_ROW = 3
 
 
 class Ending(StrEnum):
@@ -50,6 +47,10 @@ class Plan:
 
     trials:       how many in all, those of earlier runs of the study included.
     size:         configurations in the space; None where that is not known.
+    seeds:        that proposals take.
+    before:       trainings to do first; one whose result the study has is passed over.
+    after:        asked for one more training once the trials are there, again and again until it answers None. It is
+                  handed all trials that ended, and must not answer with a training that is among them.
     weights:      folder for the weights of the trials that `Standing.kept` names.
     checkpoints:  folder for what a training that is broken off goes on from; None saves nothing.
     test:         whether the test part is measured at the end of each training.
@@ -59,12 +60,15 @@ class Plan:
     trials: int
     epochs: int
     size: int | None
+    seeds: Seeds
     weights: Path
     objective: Objective
     standing: Callable[[list[Trial]], Standing]
     checkpoints: Path | None = None
     test: bool = False
     constraints: Constraints = field(default_factory=Constraints)
+    before: Sequence[Wanted] = ()
+    after: Callable[[Sequence[Trial]], Wanted | None] | None = None
 
 
 @dataclass(slots=True)
@@ -82,31 +86,54 @@ class Search:
         """Raises EvaluationError where three trials in a row fail alike, KeyboardInterrupt when interrupted."""
         self.trials = [trial for trial in self.proposer.trials() if trial.status is not Status.RUNNING]
         self._clear_weights()
+        for wanted in self.plan.before:
+            if self._earlier(wanted) is None:
+                self._take(partial(self.proposer.ask_for, wanted), interrupt)
+        ending = self._search(interrupt)
+        while self.plan.after and (more := self.plan.after(self.trials)):
+            if earlier := self._earlier(more):
+                raise ValueError(f"{more} was asked for, and is trial {earlier.number} already")
+            self._take(partial(self.proposer.ask_for, more), interrupt)
+        return ending
+
+    def _search(self, interrupt: Interrupt) -> Ending:
         while sum(trial.counts for trial in self.trials) < self.plan.trials:
             if self._exhausted():
                 return Ending.EXHAUSTED
-            with interrupt.shield():
-                trial = self._propose()
-            earlier = self._earlier(trial)
-            finished = self._evaluated(trial, interrupt) if earlier is None else _answered(trial, earlier)
-            with interrupt.shield():
-                self._remember(finished)
-            self._stop_when_hopeless()
+            self._take(self._propose, interrupt)
         return Ending.BUDGET
 
+    def _take(self, ask: Callable[[], Trial], interrupt: Interrupt) -> None:
+        """One trial, from the asking to the end."""
+        with interrupt.shield():
+            trial = ask()
+        earlier = self._earlier(trial)
+        finished = self._evaluated(trial, interrupt) if earlier is None else _answered(trial, earlier)
+        with interrupt.shield():
+            self._remember(finished)
+        stop_when_hopeless(self.trials)
+
     def _exhausted(self) -> bool:
-        """Whether everything that closed forms do not rule out was tried."""
-        ruled_out = self.plan.constraints.rules_out
-        return len({t.config for t in self.trials if not ruled_out(t.scores)}) >= (self.plan.size or math.inf)
+        """Whether everything that closed forms do not rule out was tried, with every seed that proposals take."""
+        if self.plan.size is None:
+            return False
+        there = [trial for trial in self.trials if not self.plan.constraints.rules_out(trial.scores)]
+        too_slow = {trial.config for trial in there if trial.status is Status.REJECTED}  # whatever the seed is
+        tried = {(t.config, t.seed) for t in there if t.config not in too_slow and t.seed in self.plan.seeds}
+        seeds = self.plan.seeds.rotated
+        return len(tried) + len(too_slow) * seeds >= self.plan.size * seeds
 
     def _propose(self) -> Trial:
-        untrained = len(list(takewhile(lambda trial: not trial.counts, reversed(self.trials))))
-        return self.proposer.ask_untried() if untrained >= UNTRAINED_IN_A_ROW else self.proposer.ask()
+        stuck = len(untrained(self.trials)) >= UNTRAINED_IN_A_ROW
+        return self.proposer.ask_untried() if stuck else self.proposer.ask()
 
-    def _earlier(self, trial: Trial) -> Trial | None:
-        """The trial that already answers this one: same configuration, same seed. The setting is the study's."""
-        key = (trial.config, trial.seed)
-        return next((t for t in self.trials if t.repeats is None and (t.config, t.seed) == key), None)
+    def _earlier(self, asked: Trial | Wanted) -> Trial | None:
+        """The trial that already answers this one: same configuration, same seed. The setting is the study's.
+
+        What a network costs does not depend on the seed: one that was rejected is, with every seed.
+        """
+        same = [trial for trial in self.trials if trial.repeats is None and trial.config == asked.config]
+        return next((t for t in same if t.seed == asked.seed or t.status is Status.REJECTED), None)
 
     def _evaluated(self, trial: Trial, interrupt: Interrupt) -> Trial:
         """Trained, unless it costs too much: what closed forms rule out is not even measured."""
@@ -165,20 +192,6 @@ class Search:
         """Named by what is trained: after a kill the same number may be another training's, whose list has changed."""
         identity = hashlib.sha256(f"{trial.config} {trial.seed}".encode()).hexdigest()[:16]
         return self.plan.checkpoints / f"{identity}.ckpt" if self.plan.checkpoints else None
-
-    def _stop_when_hopeless(self) -> None:
-        last = [trial for trial in self.trials if trial.counts][-FAILURES_IN_A_ROW:]
-        if len(last) == FAILURES_IN_A_ROW and last[0].failure and len({trial.failure for trial in last}) == 1:
-            raise EvaluationError(
-                f"the last {FAILURES_IN_A_ROW} trials failed in the same way, {last[-1].failure}: {last[-1].reason}; "
-                "lower trainer.lr or trainer.batch_size, or choose a smaller backbone"
-            )
-        slow = list(takewhile(lambda trial: not trial.counts, reversed(self.trials)))
-        if len([t for t in slow if MEASURED in t.scores and t.repeats is None]) >= SLOW_IN_A_ROW:
-            raise EvaluationError(
-                f"the last {SLOW_IN_A_ROW} configurations that were measured were all too slow, such as "
-                f"{slow[0].reason}; raise space.constraints.{MEASURED}"
-            )
 
 
 def weights_path(folder: Path, number: int) -> Path:

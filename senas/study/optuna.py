@@ -15,17 +15,19 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from senas.core.address import hidden
 from senas.core.config import SEConfig
 from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
+from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
-from senas.core.trial import Failure, Status, Trial
+from senas.core.trial import Failure, Status, Trial, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
 
 STATES = {
@@ -41,6 +43,8 @@ STATUSES = {
 }
 RECORD = "senas"
 """The user attribute of a trial that holds all of senas's record of it, and of a study that holds its fingerprint."""
+ORIGIN, SEED = "origin", "seed"
+"""User attributes of a trial that say who proposed it and its seed, where that is not the sampler and its number's."""
 DRAWS = 1000
 """Random draws for an untried configuration before the space is walked for one."""
 
@@ -55,6 +59,8 @@ class OptunaProposer:
     sampler:  made anew from (study seed, results told) for each proposal, so that a resumed study proposes what an
               uninterrupted one would.
     pruner:   decides on `objective` of each epoch's scores; None prunes nothing.
+    seeds:    that proposals are trained with. The first is the study's, which the sampler draws with too.
+    start:    configurations that the first ask puts before all others, unless they have trials already.
     """
 
     study: optuna.Study
@@ -62,7 +68,8 @@ class OptunaProposer:
     objective: Objective
     sampler: Sampler
     pruner: optuna.pruners.BasePruner | None
-    seed: int
+    seeds: Seeds
+    start: Sequence[SEConfig] = ()
     constraints: Constraints = field(default_factory=Constraints)
     asked: dict[int, optuna.Trial] = field(default_factory=dict)
 
@@ -71,27 +78,35 @@ class OptunaProposer:
         return [_trial(trial, self.space) for trial in frozen if trial.state in STATUSES]
 
     def ask(self) -> Trial:
+        self._enqueue_start()
         asked = self._ask()
-        self.asked[asked.number] = asked
         params = {choice.name: self._suggest(asked, choice.name, choice.options) for choice in self.space.choices}
-        return Trial(
-            number=asked.number,
-            status=Status.RUNNING,
-            config=self.space.draw(lambda name, _: params[name]),
-            seed=self.seed,
-            started=asked.datetime_start.timestamp() if asked.datetime_start else 0.0,
-            origin=asked.user_attrs.get("origin", "sampler"),
-        )
+        return self._running(asked, self.space.draw(lambda name, _: params[name]))
 
     def ask_untried(self) -> Trial:
-        tried = {trial.config for trial in self.trials()}
-        if not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            config = self._untried(tried)
-            self.study.enqueue_trial(self.space.encode(config), user_attrs={"origin": "untried"})
+        self._enqueue_start()
+        if not self._waiting():
+            config, seed = self._untried()
+            self.study.enqueue_trial(self.space.encode(config), user_attrs={ORIGIN: "untried", SEED: seed})
         return self.ask()
 
+    def ask_for(self, wanted: Wanted) -> Trial:
+        params, storage = self.space.encode(wanted.config), self.study._storage
+        told = {ORIGIN: wanted.origin, SEED: wanted.seed}
+        same = [t for t in self._waiting() if t.params == params and told.items() <= t.user_attrs.items()]
+        if same:
+            trial_id = same[0]._trial_id
+            storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        else:
+            # In one write, unlike a trial that is queued and popped: whatever waits goes on waiting.
+            options: dict[str, BaseDistribution]
+            options = {choice.name: CategoricalDistribution(list(choice.options)) for choice in self.space.choices}
+            new = create_trial(state=TrialState.RUNNING, params=params, distributions=options, user_attrs=told)
+            trial_id = storage.create_new_trial(self.study._study_id, new)
+        return self._running(optuna.Trial(self.study, trial_id), wanted.config)
+
     def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
-        if self.pruner is None:
+        if self.pruner is None or not trial.proposed:
             return False
         running = self.asked[trial.number]
         with warnings.catch_warnings():
@@ -109,6 +124,26 @@ class OptunaProposer:
         values = list(trial.values) if trial.status is Status.COMPLETE else None
         self.study.tell(running, values, state=STATES[trial.status])
 
+    def _running(self, asked: optuna.Trial, config: SEConfig) -> Trial:
+        self.asked[asked.number] = asked
+        return Trial(
+            number=asked.number,
+            status=Status.RUNNING,
+            config=config,
+            seed=asked.user_attrs.get(SEED, self.seeds.of(asked.number)),
+            started=asked.datetime_start.timestamp() if asked.datetime_start else 0.0,
+            origin=asked.user_attrs.get(ORIGIN, "sampler"),
+        )
+
+    def _waiting(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+    def _enqueue_start(self) -> None:
+        """Not before the first ask: what is asked for by name before it has lower numbers, as it ends earlier."""
+        for config in self.start:
+            self.study.enqueue_trial(self.space.encode(config), user_attrs={ORIGIN: "start"}, skip_if_exists=True)
+        self.start = ()
+
     def _ask(self) -> optuna.Trial:
         told = len(self.study.get_trials(deepcopy=False, states=tuple(STATUSES)))
         self._reseed(f"{told}")
@@ -124,14 +159,27 @@ class OptunaProposer:
         return str(asked.suggest_categorical(name, list(options)))
 
     def _reseed(self, word: str) -> None:
-        digest = hashlib.sha256(f"{self.seed} {word}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seeds.first} {word}".encode()).digest()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self.study.sampler = self.sampler(int.from_bytes(digest[:4], "big"))
 
-    def _untried(self, tried: set[SEConfig]) -> SEConfig:
-        """Within the caps of the space, but not necessarily fast enough."""
-        rng = np.random.default_rng((self.seed, len(self.study.get_trials(deepcopy=False))))
+    def _untried(self) -> tuple[SEConfig, int]:
+        """A configuration and its seed. Where each configuration has a trial, one that a seed was not tried with."""
+        trials, number = self.trials(), len(self.study.get_trials(deepcopy=False))
+        new = self._draw({trial.config for trial in trials}, number)
+        if new is not None:
+            return new, self.seeds.of(number)
+        costly = {trial.config for trial in trials if trial.status is Status.REJECTED}  # with any seed
+        for seed in self.seeds:
+            new = self._draw(costly | {trial.config for trial in trials if trial.seed == seed}, number)
+            if new is not None:
+                return new, seed
+        raise SpaceError(f"all {self.space.size} configurations of the search space were tried")
+
+    def _draw(self, tried: set[SEConfig], number: int) -> SEConfig | None:
+        """Another one, within the caps of the space, but not necessarily fast enough; None where there is none."""
+        rng = np.random.default_rng((self.seeds.first, number))
         for _ in range(DRAWS):
             config = self.space.draw(lambda _, options: options[int(rng.integers(len(options)))])
             if config not in tried and self.space.fits(config):
@@ -140,10 +188,7 @@ class OptunaProposer:
             within = self.space.draw_within(lambda count: int(rng.integers(count)))
             if within is not None and within not in tried:
                 return within
-        for config in self.space:
-            if config not in tried:
-                return config
-        raise SpaceError(f"all {self.space.size} configurations of the search space were tried")
+        return next((config for config in self.space if config not in tried), None)
 
 
 def open_proposer(
@@ -154,7 +199,7 @@ def open_proposer(
     objective: Objective,
     sampler: Sampler,
     pruner: optuna.pruners.BasePruner | None,
-    seed: int,
+    seeds: Seeds,
     fingerprint: Mapping[str, Any],
     start: Sequence[SEConfig],
     constraints: Constraints | None = None,
@@ -163,6 +208,7 @@ def open_proposer(
 
     storage:      a journal file, or the URL of a database.
     fingerprint:  what must not change while the study lives, by dotted key.
+    seeds:        that proposals are trained with; the first is the sampler's too.
     start:        configurations to evaluate first.
     constraints:  what Optuna is told of each trial, so that samplers learn what is rejected.
     What a killed process was at is taken up again: it alone may be at the study now. Raises StudyError where the
@@ -186,15 +232,14 @@ def open_proposer(
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         _forget_proposal(opened, trial)
         opened.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-    for config in start:
-        study.enqueue_trial(space.encode(config), user_attrs={"origin": "start"}, skip_if_exists=True)
     return OptunaProposer(
         study=study,
         space=space,
         objective=objective,
         sampler=sampler,
         pruner=pruner,
-        seed=seed,
+        seeds=seeds,
+        start=start,
         constraints=constraints or Constraints(),
     )
 
@@ -320,5 +365,5 @@ def _trial(frozen: FrozenTrial, space: SearchSpace) -> Trial:
         failure=Failure(record["failure"]) if "failure" in record else None,
         reason=record.get("reason", ""),
         repeats=record.get("repeats"),
-        origin=frozen.user_attrs.get("origin", "sampler"),
+        origin=frozen.user_attrs.get(ORIGIN, "sampler"),
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from senas.core.config import SEConfig
 from senas.core.objective import Scores
-from senas.core.trial import Failure, Status, Trial
+from senas.core.trial import Failure, Status, Trial, Wanted
 from senas.errors import SpaceError, StudyError
 
 RESULTS = "results.jsonl"
@@ -54,6 +54,9 @@ class Schedule:
 
     def ask_untried(self) -> Trial:
         raise SpaceError("a fixed list of trainings has no untried ones")
+
+    def ask_for(self, wanted: Wanted) -> Trial:
+        raise SpaceError("a fixed list of trainings takes no others")
 
     def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
         return False

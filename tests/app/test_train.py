@@ -51,7 +51,7 @@ def pairs(folder):
 def test_baselines_are_trained_with_the_same_seeds_seed_by_seed(trained, folder):
     said = trained(*DATA, "se=none", "against=[all16]")
     assert said.code == 0, said.err
-    assert pairs(folder) == [(True, 1), (False, 1), (True, 2), (False, 2)]
+    assert pairs(folder) == [(True, 100), (False, 100), (True, 101), (False, 101)]
 
 
 def test_an_exported_configuration_brings_its_data_and_its_backbone(trained, package, folder):
@@ -133,8 +133,8 @@ def test_a_pick_that_is_a_baseline_is_said_to_be_one(trained, package, senas, fo
 
 def test_a_seed_that_chose_the_configuration_is_warned_of(trained, package):
     said = trained(f"se={package}", "against=[]", "seeds=1", "first_seed=0")
-    assert "pilot was chosen by seed 0, which is among these" in said.out
-    assert "was chosen by seed" not in trained(f"se={package}", "against=[]", "seeds=1").out
+    assert "pilot was chosen with seeds that are among these (0): " in said.out
+    assert "was chosen with seed" not in trained(f"se={package}", "against=[]", "seeds=1").out
 
 
 def test_test_images_are_called_unseen_only_where_that_is_known(trained, package):
@@ -176,7 +176,7 @@ def test_scores_are_those_of_the_test_part_of_the_first_seeds_network(trained, f
     first = results(folder)[0]
     exported = read(folder / WHERE / "trained" / "all16")
     assert exported.scores["test_loss"] == first["scores"]["test_loss"]
-    assert exported.provenance["seed"] == 1
+    assert exported.provenance["seed"] == 100
 
 
 def test_what_was_trained_can_be_trained_again_on_the_same_split(trained, folder, senas):
@@ -192,7 +192,7 @@ def test_more_seeds_go_on_with_those_that_are_missing(trained, folder):
     said = trained(*DATA, "se=none", "against=[all16]", "seeds=2")
     assert "2 of 4 trainings are there already" in said.out
     assert results(folder)[:2] == before
-    assert pairs(folder) == [(True, 1), (False, 1), (True, 2), (False, 2)]
+    assert pairs(folder) == [(True, 100), (False, 100), (True, 101), (False, 101)]
 
 
 def test_a_shorter_list_takes_no_weights_from_a_longer_one(trained, folder):
@@ -290,7 +290,7 @@ def test_what_was_compared_and_on_which_images_is_in_mlflow(trained, folder):
     runs = client.search_runs([client.get_experiment_by_name("senas").experiment_id])
     (parent,) = [run for run in runs if run.info.run_name == "compared"]
     children = [run for run in runs if run is not parent]
-    assert {run.info.run_name for run in children} == {"none, seed 1", "all16, seed 1"}
+    assert {run.info.run_name for run in children} == {"none, seed 100", "all16, seed 100"}
     assert all("test_loss" in run.data.metrics for run in children)
     assert parent.data.metrics == {}
     assert "357 test images" in parent.data.tags["mlflow.note.content"]

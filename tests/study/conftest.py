@@ -11,6 +11,7 @@ import sqlalchemy
 
 from senas.core.block import Placement
 from senas.core.objective import Pareto, Penalized
+from senas.core.seeds import Seeds
 from senas.core.site import Place, Site
 from senas.core.space import Axes, search_space
 from senas.core.trial import Status
@@ -118,7 +119,7 @@ def open_study(space, penalized):
             "space": space,
             "objective": penalized,
             "pruner": None,
-            "seed": 7,
+            "seeds": Seeds(7),
             "fingerprint": {"trainer.epochs": 3, "study.seed": 7, "space.sites": ["*"]},
             "start": [],
         }

@@ -11,10 +11,11 @@ from senas.core.config import SEConfig
 from senas.core.constraint import Constraints
 from senas.core.objective import Pareto
 from senas.core.ports import Pulse
+from senas.core.seeds import Seeds
 from senas.core.standing import Standing
-from senas.core.trial import Failure, Result, Status
+from senas.core.trial import Failure, Result, Status, Wanted
 from senas.errors import EvaluationError
-from senas.study import loop
+from senas.study import hopeless, loop
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Ending, Plan, Search, weights_path
 
@@ -115,7 +116,7 @@ def log():
 def search(open_study, journal, space, planted, log, tmp_path):
     """A run of the study; each call is a process of its own."""
 
-    def make(trials, *, over=space, fails=(), interrupt=0, evaluator=None, log=log, **study):
+    def make(trials, *, over=space, fails=(), interrupt=0, evaluator=None, log=log, before=(), after=None, **study):
         proposer = open_study(journal, space=over, **study)
 
         def standing(trials):
@@ -126,6 +127,9 @@ def search(open_study, journal, space, planted, log, tmp_path):
                 trials=trials,
                 epochs=EPOCHS,
                 size=over.size,
+                seeds=proposer.seeds,
+                before=before,
+                after=after,
                 weights=tmp_path / "weights",
                 objective=proposer.objective,
                 standing=standing,
@@ -290,6 +294,218 @@ def test_an_exhausted_space_is_known_to_be_when_the_study_is_resumed(search, run
     log.calls.clear()
     assert run(search(100, over=tiny)) is Ending.EXHAUSTED
     assert log.calls == []
+
+
+# Seeds
+
+
+def test_each_trial_is_trained_with_the_seed_of_its_number(search, run):
+    one = search(6, seeds=Seeds(7, 4))
+    run(one)
+    assert [job.seed for job in one.evaluator.jobs] == [7, 8, 9, 10, 7, 8] == [trial.seed for trial in one.trials]
+
+
+def test_a_repeated_proposal_with_another_seed_is_trained(search, run, repeating):
+    repeating()
+    one = search(3, sampler="random", seeds=Seeds(7, 3))
+    run(one)
+    assert [trial.repeats for trial in one.trials] == [None, None, None]
+    assert len({trial.config for trial in one.trials}) == 1
+
+
+def test_a_space_is_exhausted_when_each_seed_was_tried_everywhere(search, run, tiny):
+    one = search(100, over=tiny, seeds=Seeds(7, 3), sampler="random")
+    assert run(one) is Ending.EXHAUSTED
+    trained = [(job.config, job.seed) for job in one.evaluator.jobs]
+    assert len(trained) == len(set(trained)) == 3 * tiny.size
+
+
+def test_an_exhausted_space_goes_on_when_there_are_more_seeds(search, run, tiny):
+    assert run(search(100, over=tiny, sampler="random")) is Ending.EXHAUSTED
+    more = search(100, over=tiny, seeds=Seeds(7, 2), sampler="random")
+    assert run(more) is Ending.EXHAUSTED
+    assert {(job.config, job.seed) for job in more.evaluator.jobs} == {(config, 8) for config in tiny}
+
+
+# Trainings that are asked for by name
+
+
+@pytest.fixture
+def audit(sites):
+    """Two configurations with two seeds each, the study's among them."""
+    return [Wanted(config, seed, "audit") for config in (SEConfig(), SEConfig.everywhere(sites, 4)) for seed in (7, 8)]
+
+
+@pytest.fixture
+def confirm():
+    """Trains the configuration of the first trial again, until it was trained with five seeds."""
+
+    def wanted(trials):
+        config = trials[0].config
+        used = {trial.seed for trial in trials if trial.config == config}
+        return Wanted(config, Seeds(7).fresh(used), "confirm") if len(used) < 5 else None
+
+    return wanted
+
+
+def asked_for(trials):
+    return [Wanted(trial.config, trial.seed, trial.origin) for trial in trials if not trial.proposed]
+
+
+def test_what_is_to_be_done_before_comes_first_and_counts_as_no_trial(search, run, audit, log):
+    one = search(3, before=audit)
+    assert run(one) is Ending.BUDGET
+    assert [(job.config, job.seed) for job in one.evaluator.jobs[:4]] == [(w.config, w.seed) for w in audit]
+    assert asked_for(one.trials) == asked_for(one.trials[:4]) == audit
+    assert sum(trial.counts for trial in one.trials) == 3
+    assert [trial.number for trial, *_ in log.recorded] == list(range(len(one.trials)))
+
+
+def test_what_was_done_before_is_not_done_again(search, run, audit, log):
+    run(search(3, before=audit[:3]))
+    again = search(3, before=audit)
+    run(again)
+    assert asked_for(again.trials[-1:]) == audit[3:]
+    assert len(again.evaluator.jobs) == 1
+
+
+def test_what_the_search_has_trained_is_not_trained_for_an_audit(search, run, audit):
+    run(search(1, start=[SEConfig()]))
+    one = search(1, before=audit)
+    run(one)
+    assert asked_for(one.trials) == audit[1:]
+
+
+def test_a_proposal_that_an_audit_has_trained_is_answered_from_it(search, run, audit, repeating):
+    repeating()  # no SE
+    one = search(1, before=audit, sampler="random")
+    run(one)
+    assert [trial.repeats for trial in one.trials] == 4 * [None] + 5 * [0] + [None]
+
+
+def test_audits_and_replicates_are_not_taken_for_proposals_that_were_not_trained(search, run, audit, sites):
+    more = [Wanted(SEConfig.everywhere(sites, 16), seed, "audit") for seed in range(7, 11)]
+    one = search(3, before=[*audit, *more])
+    run(one)
+    assert [trial.origin for trial in one.trials[8:]] == 3 * ["sampler"]
+
+
+def test_an_audit_of_the_whole_space_leaves_nothing_to_search_with_its_seeds(search, run, tiny):
+    whole = [Wanted(config, 7, "audit") for config in tiny]
+    one = search(100, over=tiny, before=whole)
+    assert run(one) is Ending.EXHAUSTED
+    assert len(one.evaluator.jobs) == tiny.size
+
+
+def test_an_audit_with_other_seeds_exhausts_nothing(search, run, tiny):
+    others = [Wanted(config, seed, "audit") for config in tiny for seed in (8, 9)]
+    one = search(100, over=tiny, before=others, sampler="random")
+    assert run(one) is Ending.EXHAUSTED
+    assert {(t.config, t.seed) for t in one.trials if t.counts} == {(config, 7) for config in tiny}
+
+
+def test_what_comes_after_is_asked_for_again_and_again_until_it_is_enough(search, run, confirm):
+    one = search(3, after=confirm)
+    assert run(one) is Ending.BUDGET
+    assert asked_for(one.trials) == asked_for(one.trials[3:])
+    assert [trial.seed for trial in one.trials[3:]] == [8, 9, 10, 11]
+
+
+def test_what_comes_after_comes_after_an_exhausted_space_too(search, run, tiny, confirm):
+    one = search(100, over=tiny, after=confirm)
+    assert run(one) is Ending.EXHAUSTED
+    assert len(asked_for(one.trials)) == 4
+
+
+def test_a_study_that_was_confirmed_goes_on_with_more_trials(search, run, confirm):
+    run(search(3, after=confirm))
+    second = search(5)
+    run(second)
+    assert len(second.evaluator.jobs) == 2
+    assert sum(trial.counts for trial in second.trials) == 5
+
+
+def test_a_replicate_that_the_study_has_already_is_refused_instead_of_asked_for_without_end(search, run):
+    one = search(1, after=lambda trials: Wanted(trials[0].config, trials[0].seed, "confirm"))
+    with pytest.raises(ValueError, match="is trial 0 already"):
+        run(one)
+    assert len(one.proposer.trials()) == 1
+
+
+def test_replicates_are_not_pruned(search, run, confirm):
+    median = optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0)
+    one = search(4, pruner=median, after=confirm)
+    planted = one.evaluator.planted
+    # each training is worse than all before it
+    one.evaluator.planted = lambda config: {**planted(config), "val_loss": 1.0 + len(one.evaluator.jobs)}
+    run(one)
+    assert {trial.status for trial in one.trials if trial.counts} == {Status.COMPLETE, Status.PRUNED}
+    assert [trial.status for trial in one.trials if not trial.proposed] == 4 * [Status.COMPLETE]
+
+
+def test_an_audit_that_fails_three_times_in_the_same_way_ends_the_search(search, run, audit):
+    one = search(3, before=audit, fails=3 * [MEMORY])
+    with pytest.raises(EvaluationError, match="out of memory"):
+        run(one)
+    assert len(one.evaluator.jobs) == 3
+
+
+ALL_JOBS = 4 + 4 + 3
+"""Of an audit, a search and its replicates."""
+
+
+@pytest.fixture
+def as_whole(search, run, audit, confirm, tmp_path, open_study):
+    """Stops a study with an audit and replicates amid a job, goes on, and compares it with one that was not stopped."""
+
+    def check(stop):
+        def study(**changes):
+            return search(4, before=audit, after=confirm, start=[SEConfig.everywhere(audit_sites, 16)], **changes)
+
+        audit_sites = search(1).proposer.space.sites
+        stop(study)
+        resumed = study()
+        run(resumed)
+        whole = study()
+        whole.proposer = open_study(tmp_path / "whole.log", start=whole.proposer.start)
+        run(whole)
+        assert len(whole.evaluator.jobs) == ALL_JOBS
+        assert resumed.proposer.trials() == resumed.trials
+        facts = [[(t.number, t.config, t.seed, t.origin, t.values) for t in one.trials] for one in (resumed, whole)]
+        assert facts[0] == facts[1]
+
+    return check
+
+
+@pytest.mark.parametrize("job", [3, 10])
+def test_a_study_interrupted_amid_an_audit_or_a_replicate_ends_as_a_whole_one_does(as_whole, run, job):
+    def stop(study):
+        with pytest.raises(KeyboardInterrupt):
+            run(study(interrupt=job))
+
+    as_whole(stop)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", range(1, ALL_JOBS + 1))
+def test_a_process_killed_amid_any_training_loses_nothing(as_whole, run, job):
+    def stop(study):
+        if child := os.fork():
+            _, status = os.waitpid(child, 0)
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            return
+        try:
+            one = study()
+            one.evaluator.trained = lambda asked, report: (
+                os.kill(os.getpid(), signal.SIGKILL)
+                if len(one.evaluator.jobs) == job
+                else PlantedEvaluator.trained(one.evaluator, asked, report)
+            )
+            run(one)
+        finally:
+            os._exit(1)  # not killed: the parent says so
+
+    as_whole(stop)
 
 
 # Failures
@@ -589,8 +805,34 @@ def test_what_is_too_slow_was_tried_all_the_same(limited, run):
     assert [job.config for job in one.evaluator.jobs] == [SEConfig()]
 
 
+def test_what_is_rejected_with_one_seed_is_rejected_with_every_seed(limited, run, repeating):
+    repeating(-1)
+    one = limited(1, params=75_400)
+    one.proposer.sampler = lambda seed: optuna.samplers.RandomSampler(seed=seed)
+    one.proposer.seeds = Seeds(7, 4)
+    run(one)
+    assert [(t.seed, t.repeats) for t in one.trials[:5]] == [(7, None), (8, 0), (9, 0), (10, 0), (7, 0)]
+
+
+def test_what_is_too_slow_is_tried_with_every_seed_at_once(limited, run):
+    one = limited(500, se_params=60, latency_ms=1.5)
+    one.plan = replace(one.plan, seeds=Seeds(7, 2))
+    one.proposer.seeds = one.plan.seeds
+    assert run(one) is Ending.EXHAUSTED
+    assert [(job.config, job.seed) for job in one.evaluator.jobs] == [(SEConfig(), 7), (SEConfig(), 8)]
+    assert len(one.evaluator.measured) == one.plan.size + 1
+
+
+def test_what_is_asked_for_and_breaks_a_constraint_is_not_trained_and_not_asked_for_again(limited, run, audit):
+    one = limited(2, params=75_400)
+    one.plan = replace(one.plan, before=audit)
+    run(one)
+    origins = [(trial.seed, trial.status) for trial in one.trials if not trial.proposed]
+    assert origins == [(7, Status.COMPLETE), (8, Status.COMPLETE), (7, Status.REJECTED)]
+
+
 def test_a_search_that_finds_nothing_fast_enough_gives_up(limited, run, monkeypatch):
-    monkeypatch.setattr(loop, "SLOW_IN_A_ROW", 10)
+    monkeypatch.setattr(hopeless, "SLOW_IN_A_ROW", 10)
     one = limited(5, latency_ms=0.5)
     with pytest.raises(EvaluationError, match=r"the last 10 configurations .* latency_ms \d over 0\.5; raise space"):
         run(one)

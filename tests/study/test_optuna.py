@@ -8,7 +8,8 @@ import optuna
 import pytest
 
 from senas.core.config import SEConfig
-from senas.core.trial import Failure, Status
+from senas.core.seeds import Seeds
+from senas.core.trial import Failure, Status, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
 from senas.study.optuna import open_storage, read_trials
 
@@ -166,7 +167,7 @@ def test_starting_points_come_once_however_often_the_study_is_opened(open_study,
 def test_a_killed_process_leaves_no_starting_point_out(open_study, storage, sites, go_on):
     start = [SEConfig(), SEConfig.everywhere(sites, 16)]
     with dies(1, optuna.Study, "enqueue_trial"):
-        open_study(storage, start=start)
+        open_study(storage, start=start).ask()
     assert [config for _, config, _ in go_on(open_study(storage, start=start), 2)] == start
 
 
@@ -202,6 +203,123 @@ def test_taking_up_an_untried_configuration_leaves_no_other_waiting(open_study, 
     proposer = open_study(storage)
     proposer.tell(complete(proposer.ask_untried(), penalized))
     assert proposer.ask().origin == "sampler"
+
+
+# Seeds
+
+
+def test_proposals_take_the_seeds_in_turn_by_their_numbers(open_study, storage, go_on):
+    seeds = Seeds(7, 3)
+    for trials in (2, 6):  # in two processes
+        proposer = open_study(storage, seeds=seeds)
+        go_on(proposer, trials)
+    assert [trial.seed for trial in proposer.trials()] == [7, 8, 9, 7, 8, 9]
+
+
+def test_how_many_seeds_there_are_does_not_change_what_is_proposed(open_study, go_on, tmp_path):
+    one = go_on(open_study(tmp_path / "one.log"), 6)
+    assert one == go_on(open_study(tmp_path / "three.log", seeds=Seeds(7, 3)), 6)
+
+
+def test_where_all_were_tried_a_seed_that_one_was_not_tried_with_is_untried(
+    open_study, storage, tiny, complete, penalized
+):
+    proposer = open_study(storage, space=tiny, seeds=Seeds(7, 2))
+    for _ in range(2 * tiny.size):
+        proposer.tell(complete(proposer.ask_untried(), penalized))
+    trials = proposer.trials()
+    assert {trial.config for trial in trials[: tiny.size]} == set(tiny)
+    assert {(trial.config, trial.seed) for trial in trials} == {(config, seed) for config in tiny for seed in (7, 8)}
+    with pytest.raises(SpaceError, match="were tried"):
+        proposer.ask_untried()
+
+
+def test_an_untried_seed_that_was_running_is_taken_up(open_study, storage, tiny, complete, penalized):
+    seeds = Seeds(7, 2)
+    proposer = open_study(storage, space=tiny, seeds=seeds)
+    for _ in range(tiny.size + 1):
+        proposer.tell(complete(proposer.ask_untried(), penalized))
+    asked = proposer.ask_untried()
+    again = open_study(storage, space=tiny, seeds=seeds).ask()
+    assert (again.number, again.config, again.seed) == (asked.number, asked.config, asked.seed)
+
+
+# Trainings that are asked for by name
+
+
+@pytest.fixture
+def wanted(sites):
+    """SE everywhere, with a seed that no proposal takes."""
+    return Wanted(SEConfig.everywhere(sites, 4), 11, "audit")
+
+
+def test_what_is_asked_for_is_running_with_its_seed_and_origin(open_study, storage, wanted):
+    trial = open_study(storage).ask_for(wanted)
+    assert (trial.number, trial.status) == (0, Status.RUNNING)
+    assert Wanted(trial.config, trial.seed, trial.origin) == wanted
+    assert trial.started > 1_700_000_000
+
+
+def test_what_was_asked_for_comes_back_as_it_was_told(open_study, storage, wanted, complete, penalized):
+    proposer = open_study(storage)
+    told = complete(proposer.ask_for(wanted), penalized)
+    proposer.tell(told)
+    assert open_study(storage).trials() == [told]
+
+
+def test_asking_for_one_leaves_starting_points_waiting(open_study, storage, go_on, sites, wanted, complete, penalized):
+    start = [SEConfig(), SEConfig.everywhere(sites, 16)]
+    go_on(open_study(storage, start=start), 1)
+    proposer = open_study(storage, start=start)
+    proposer.tell(complete(proposer.ask_for(wanted), penalized))
+    assert proposer.ask().config == start[1]
+    assert proposer.ask().origin == "sampler"
+
+
+def test_a_starting_point_that_was_asked_for_by_name_before_is_not_asked_again(
+    open_study, storage, sites, complete, penalized
+):
+    proposer = open_study(storage, start=[SEConfig(), SEConfig.everywhere(sites, 16)])
+    proposer.tell(complete(proposer.ask_for(Wanted(SEConfig(), 7, "audit")), penalized))
+    assert proposer.ask().config == SEConfig.everywhere(sites, 16)
+    assert proposer.ask().origin == "sampler"
+
+
+def test_what_was_asked_for_and_never_told_is_its_own_trial_again(open_study, storage, wanted, go_on, sites):
+    proposer = open_study(storage, start=[SEConfig()])
+    go_on(proposer, 1)
+    asked = proposer.ask_for(wanted)
+    again = open_study(storage, start=[SEConfig(), SEConfig.everywhere(sites, 16)]).ask_for(wanted)
+    assert again.number == asked.number
+
+
+def test_another_seed_or_origin_is_another_trial(open_study, storage, wanted):
+    asked = open_study(storage).ask_for(wanted)
+    for other in (Wanted(wanted.config, 12, "audit"), Wanted(wanted.config, 11, "confirm")):
+        assert open_study(storage).ask_for(other).number > asked.number
+
+
+def test_what_was_asked_for_and_is_not_wanted_any_more_comes_up_with_its_seed_and_origin(open_study, storage, wanted):
+    open_study(storage).ask_for(wanted)
+    trial = open_study(storage).ask()
+    assert (trial.number, Wanted(trial.config, trial.seed, trial.origin)) == (0, wanted)
+
+
+def test_what_is_not_in_the_space_cannot_be_asked_for(open_study, journal, tiny, wanted):
+    proposer = open_study(journal, space=tiny)
+    before = journal.read_bytes()
+    with pytest.raises(SpaceError, match="not in the search space"):
+        proposer.ask_for(wanted)
+    assert journal.read_bytes() == before
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "gp"])
+def test_every_sampler_goes_on_beside_what_was_asked_for_by_name(open_study, journal, go_on, sampler, space, complete):
+    proposer = open_study(journal, sampler=sampler)
+    for number, config in enumerate([SEConfig(), *list(space)[100:105]]):
+        proposer.tell(complete(proposer.ask_for(Wanted(config, number, "audit")), proposer.objective))
+    go_on(proposer, 12)
+    assert {trial.origin for trial in proposer.trials()[6:]} == {"sampler"}
 
 
 # Going on as if nothing had happened
@@ -265,6 +383,21 @@ def test_every_sampler_goes_on_as_if_it_had_not_been_killed(as_uninterrupted, sa
     as_uninterrupted(interrupt, at=at, sampler=sampler, trials=trials)
 
 
+def test_a_study_killed_while_a_training_was_asked_for_proposes_what_an_uninterrupted_one_does(
+    open_study, tmp_path, complete, wanted, go_on
+):
+    def study(name, *, killed):
+        proposer = open_study(tmp_path / name)
+        go_on(proposer, 5)
+        if killed:
+            proposer.ask_for(wanted)
+            proposer = open_study(tmp_path / name)
+        proposer.tell(complete(proposer.ask_for(wanted), proposer.objective))
+        return go_on(proposer, 10)
+
+    assert study("killed.log", killed=True) == study("whole.log", killed=False)
+
+
 def test_a_process_that_dies_before_the_tell_is_done_has_its_trial_asked_again(as_uninterrupted, complete):
     def interrupt(proposer):
         with dies(0, optuna.Study, "tell"):
@@ -275,7 +408,7 @@ def test_a_process_that_dies_before_the_tell_is_done_has_its_trial_asked_again(a
 
 def test_another_seed_proposes_something_else(open_study, go_on, tmp_path):
     one = go_on(open_study(tmp_path / "one.log"), 4)
-    assert one != go_on(open_study(tmp_path / "other.log", seed=8), 4)
+    assert one != go_on(open_study(tmp_path / "other.log", seeds=Seeds(8)), 4)
 
 
 def test_every_proposal_and_parameter_is_drawn_with_a_seed_of_its_own(open_study, journal, complete, penalized, space):
@@ -418,6 +551,13 @@ def test_a_trial_worse_than_the_median_is_pruned(open_study, storage, pruned):
 
 def test_a_trial_better_than_the_median_is_not_pruned(open_study, storage, pruned):
     assert not pruned(open_study(storage, pruner=MEDIAN), 1.05)
+
+
+def test_what_was_asked_for_by_name_is_never_pruned(open_study, journal, pruned, sites, planted):
+    proposer = open_study(journal, pruner=MEDIAN)
+    assert pruned(proposer, 1.3)
+    trial = proposer.ask_for(Wanted(SEConfig.everywhere(sites, 4), 11, "confirm"))
+    assert not proposer.report(trial, 1, {**planted(trial.config), "val_loss": 1.3, "se_params": 0.0})
 
 
 def test_the_pruner_sees_the_objective_and_not_the_loss_alone(open_study, journal, planted, space):

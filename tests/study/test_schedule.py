@@ -10,7 +10,7 @@ import pytest
 from senas.core.block import SEBlock
 from senas.core.config import SEConfig
 from senas.core.ports import Proposer
-from senas.core.trial import Failure, Status
+from senas.core.trial import Failure, Status, Wanted
 from senas.errors import SpaceError, StudyError
 from senas.study.schedule import Schedule
 
@@ -128,6 +128,11 @@ def test_a_file_of_something_else_is_refused_and_left_alone(schedule, tmp_path, 
 def test_there_is_nothing_untried_in_a_fixed_list(schedule):
     with pytest.raises(SpaceError):
         schedule().ask_untried()
+
+
+def test_a_fixed_list_takes_no_other_training(schedule):
+    with pytest.raises(SpaceError, match="takes no others"):
+        schedule().ask_for(Wanted(NONE, 3, "audit"))
 
 
 def test_a_full_disk_while_a_torn_line_is_mended_loses_no_training(schedule, tmp_path, monkeypatch):
