@@ -1,5 +1,8 @@
 """senas search: launch a study, or resume it."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import yaml
 
 from senas.app.greeting import greet, say_ended, say_stopped
@@ -10,10 +13,11 @@ from senas.app.seeds import seeds_of
 from senas.app.show import exported, front_table, one_seed
 from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
+from senas.core.confirm import Confirmation
 from senas.core.constraint import MEASURED
 from senas.core.ports import Recorder
 from senas.core.standing import Standing
-from senas.core.trial import Job, Status, Trial
+from senas.core.trial import Job, Status, Trial, Wanted
 from senas.errors import ExportError, SenasError, SpaceError, StudyError
 from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
@@ -79,6 +83,7 @@ def launch(config: SearchConfig) -> Setup:
             objective=setup.objective,
             standing=setup.standing,
             constraints=setup.constraints,
+            after=partial(_replicate, setup, Confirmation(config.study.confirm, seeds_of(config))),
         )
         search = Search(plan, proposer, setup.evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
@@ -101,6 +106,13 @@ def launch(config: SearchConfig) -> Setup:
                     say_stopped(terminal, setup, search.trials)
     say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
     return setup
+
+
+def _replicate(setup: Setup, confirmation: Confirmation, trials: Sequence[Trial]) -> Wanted | None:
+    """What to train again once the trials are there; nothing where none came to its end."""
+    standing = setup.standing(list(trials))
+    spent = not confirmation.left(trials)
+    return None if spent or not standing.measured else confirmation.next(setup.verdict(list(trials)))
 
 
 def _check_latency(setup: Setup) -> None:

@@ -29,6 +29,7 @@ from senas.core.space import SearchSpace, check_ratios, search_space
 from senas.core.standing import Standing
 from senas.core.trial import Trial
 from senas.core.trust import packages
+from senas.core.verdict import Verdict
 from senas.errors import ConfigError
 from senas.model import latency
 from senas.model.backbones import Builder
@@ -93,6 +94,10 @@ class Setup:
             largest_params=self.space.largest_params,
             margin=self.config.study.margin if margin is None else margin,
         )
+
+    def verdict(self, trials: list[Trial], penalty: float | None = None, margin: float | None = None) -> Verdict:
+        """What the study can claim with these trials. Raises StudyError where none was trained to its end."""
+        return Verdict(self.standing(trials, penalty, margin), self.space, self.baselines, self.config.study.seed)
 
     def start(self) -> tuple[list[SEConfig], list[str]]:
         """The starting points that lie in the space, and the names of those that do not."""

@@ -1,5 +1,6 @@
 """How sure one can be of a front, and of what it recommends: probabilities, from draws of losses."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,11 @@ LEVEL = 0.9
 """How often an interval of this kind holds the true value, and how probable what is recommended has to be."""
 SETTLED = 0.1
 """A probability below this, or above 1 minus this, is settled."""
+
+RIVAL = 0.02
+"""A candidate that is lower by more than the margin with a smaller probability than this is left alone."""
+ONE_SIDED = 1.2816
+"""Standard deviations below which a normal number lies with probability LEVEL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,25 @@ class Certainty:
         """
         near = [int(n) for n in np.flatnonzero(self.near_best(margin) >= LEVEL)]
         return self.configs[min(near, key=lambda n: (self.sizes[n], self.means[n]))] if near else None
+
+    def would_decide(self, margin: float, noise: float) -> list[tuple[SEConfig, int]]:
+        """What to train more often, and how often, for there to be something recommended; roughly.
+
+        noise:  standard deviation of one training.
+
+        The smallest candidate whose mean is near the lowest has to be told from those that may be lower by more than
+        `margin`: its loss and theirs have to be known so well that what their means leave of the margin is no accident.
+        """
+        near = np.flatnonzero(self.means <= self.means.min() + margin / 2)
+        leader = min(near, key=lambda n: (self.sizes[n], self.means[n]))
+        above = self.losses[:, [leader]] - self.losses
+        rivals = [n for n in range(len(self.configs)) if n != leader and (above[:, n] > margin).mean() > RIVAL]
+        wanted = []
+        for n in sorted({int(leader), *rivals}, key=lambda n: self.means[n]):
+            left = max(margin - max(0.0, float(self.means[leader] - self.means[n])), noise / 10)
+            enough = math.ceil(2 * (noise * ONE_SIDED / left) ** 2)
+            wanted.append((self.configs[n], max(1, enough - int(self.trained[n]))))
+        return wanted
 
     @property
     def settled(self) -> bool:

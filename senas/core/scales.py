@@ -73,7 +73,7 @@ def _move(
     """Each walker, in place, along the line to one of the others."""
     count, dimension = walkers.shape
     root = math.sqrt(STRETCH)
-    stretch: Array = (rng.random(count) * (root - 1 / root) + 1 / root) ** 2
+    stretch = (rng.random((count,)) * (root - 1 / root) + 1 / root) ** 2
     pivots = others[rng.integers(len(others), size=count)]
     proposed = pivots + stretch[:, None] * (walkers - pivots)
     reached = density(proposed)

@@ -9,7 +9,9 @@ from senas.core.objective import FRONT, Objective, bare, points, score
 from senas.core.trial import Status, Trial
 from senas.errors import StudyError
 
-PICKS = ("best", "knee", "smallest")
+RECOMMENDED = "recommended"
+"""The pick that says how sure it is; see `verdict`."""
+PICKS = (RECOMMENDED, "best", "knee", "smallest")
 """Picks that every study can answer; beside them there are `budget:<params>` and `trial:<n>`."""
 
 
@@ -27,6 +29,11 @@ class Standing:
     classes: int
     largest_params: int
     margin: float = 0.0
+
+    @property
+    def metric(self) -> str:
+        """What is as low as can be, but for what it costs: the objective's own, or else the validation loss."""
+        return self.objective.axes[0] if len(self.objective.names) == 1 else "val_loss"
 
     @property
     def measured(self) -> list[Trial]:
@@ -55,13 +62,15 @@ class Standing:
     def pick(self, how: str) -> tuple[Trial, str]:
         """The trial that `best`, `knee`, `smallest`, `budget:<params>` or `trial:<n>` names, and why it, in words.
 
+        By the scores that its trials have.
+
         Raises StudyError where no trial was trained to the end, or where `how` names none.
         """
         measured = self.measured
         if how.startswith("trial:"):
             return self._numbered(how), "named by you"
         budget = _budget(how) if how.startswith("budget:") else None
-        if how not in PICKS and budget is None:
+        if (how not in PICKS or how == RECOMMENDED) and budget is None:
             raise StudyError(f'pick must be one of {", ".join(PICKS)}, budget:<params> or trial:<n>, got "{how}"')
         if not measured:
             raise StudyError("no trial of this study was trained to the end yet; run `senas search` on it again")

@@ -8,7 +8,8 @@ from pathlib import Path
 from senas.core.config import SEConfig
 from senas.core.objective import Scores
 
-REPLICATES = ("audit", "confirm")
+AUDIT, CONFIRM = "audit", "confirm"
+REPLICATES = (AUDIT, CONFIRM)
 """Origins of trainings that are asked for by name: of the noise audit, and of contenders trained again."""
 
 

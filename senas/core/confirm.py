@@ -1,0 +1,92 @@
+"""Which training comes next, so that a front is known for sure: contenders again, with seeds that they have not had."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from senas.core.certainty import Certainty
+from senas.core.config import SEConfig
+from senas.core.elsewhere import elsewhere
+from senas.core.scales import Array
+from senas.core.seeds import Seeds
+from senas.core.trial import CONFIRM, Trial, Wanted
+from senas.core.verdict import Verdict
+
+ELSEWHERE = 3
+"""Trainings, at least, of the leader's blocks at random places."""
+BASELINE = 3
+"""Trainings, at least, of each baseline that is in the space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Asks for replicates until the budget is spent or the front is settled.
+
+    budget:  trainings at most, those of earlier runs of the study included.
+    seeds:   of the study; a replicate has the first that its configuration was not trained with.
+    """
+
+    budget: int
+    seeds: Seeds
+
+    def left(self, trials: Sequence[Trial]) -> int:
+        """How much of the budget is not spent."""
+        return max(0, self.budget - sum(trial.origin == CONFIRM for trial in trials))
+
+    def next(self, verdict: Verdict) -> Wanted | None:
+        """The next training; None where nothing is open, or no budget is left."""
+        trials = verdict.standing.trials
+        if not self.left(trials):
+            return None
+        for rule in (self._baseline, self._random_places, most_open):
+            config = rule(verdict)
+            if config is not None:  # none at all is a configuration too, and false
+                return Wanted(config, self._fresh(config, trials), CONFIRM)
+        return None
+
+    def _fresh(self, config: SEConfig, trials: Sequence[Trial]) -> int:
+        """Failed ones have had their seed too: they would fail again."""
+        return self.seeds.fresh({trial.seed for trial in trials if trial.config == config})
+
+    def _baseline(self, verdict: Verdict) -> SEConfig | None:
+        """A baseline that too few trainings stand behind: everything is measured against it."""
+        few = [config for config in verdict.baselines.values() if 0 < verdict.effects.trained.get(config, 0) < BASELINE]
+        return min(few, key=lambda config: verdict.effects.trained[config], default=None)
+
+    def _random_places(self, verdict: Verdict) -> SEConfig | None:
+        """The leader's blocks at other places, drawn at random: each of these configurations is trained once."""
+        leader = verdict.certainty.recommended(verdict.standing.margin) or verdict.certainty.lowest
+        options = sorted(verdict.space.encode(leader).values())
+        alike = [c for c in verdict.first if c != leader and sorted(verdict.space.encode(c).values()) == options]
+        if len(alike) >= ELSEWHERE:
+            return None
+        rng = np.random.default_rng((verdict.seed, len(alike)))
+        moved = [c for c in elsewhere(verdict.space, leader, ELSEWHERE, rng) if c not in verdict.first]
+        return moved[0] if moved else None
+
+
+def most_open(verdict: Verdict) -> SEConfig | None:
+    """The configuration of which one more training would settle most; None where all is settled.
+
+    What is open is whether it is on the front, and whether it is near enough to the lowest to be recommended; what a
+    training settles of that is taken for how much it narrows the configuration's own loss.
+    """
+    certainty = verdict.certainty
+    near = certainty.near_best(verdict.standing.margin)
+    if certainty.settled and certainty.recommended(verdict.standing.margin) is not None:
+        return None
+    doubt = _doubt(certainty.front_probabilities) + _doubt(near)
+    return certainty.configs[int((doubt * _narrowing(certainty, float(np.median(verdict.effects.noise)))).argmax())]
+
+
+def _doubt(probabilities: Array) -> Array:
+    """The variance of a yes or no that is yes with this probability."""
+    return probabilities * (1 - probabilities)
+
+
+def _narrowing(certainty: Certainty, noise: float) -> Array:
+    """By how much one more training narrows the loss of each candidate, as a standard deviation."""
+    variance = certainty.losses.var(0)
+    narrowed: Array = variance / np.sqrt(variance + noise**2)
+    return narrowed

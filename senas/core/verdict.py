@@ -1,0 +1,183 @@
+"""What a study can claim: its front and its recommendation, from all trainings together, and how sure both are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from senas.core.certainty import LEVEL, Certainty, Estimate
+from senas.core.config import SEConfig
+from senas.core.effects import Effects, Observation, fit
+from senas.core.elsewhere import elsewhere
+from senas.core.objective import bare, score
+from senas.core.space import SearchSpace
+from senas.core.standing import RECOMMENDED, Standing
+from senas.core.trial import Trial
+from senas.errors import StudyError
+
+SHUFFLES = 32
+"""Configurations that stand for the same blocks at random places."""
+RANDOM = "random"
+"""What the same blocks at random places are called among baselines."""
+
+
+class Point(NamedTuple):
+    """A configuration, and what is known of it.
+
+    trial:      the first that trained it, or None where none did.
+    loss:       the mean over seeds of what is minimised.
+    trainings:  how many stand behind it; each has a seed of its own.
+    on_front:   the probability that no other trained configuration beats it in loss and SE parameters.
+    from_none:  its loss minus that without SE; None where that is not in the space.
+    """
+
+    config: SEConfig
+    trial: Trial | None
+    loss: Estimate
+    trainings: int
+    on_front: float
+    from_none: Estimate | None
+
+
+class Pick(NamedTuple):
+    """What is recommended, and why, in words.
+
+    decided:  False where it only leads: nothing is sure enough to be recommended.
+    """
+
+    trial: Trial
+    why: str
+    decided: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A study's measured trials, and what all of them together say of each configuration.
+
+    baselines:  what it is measured against, by name.
+    seed:       of the draws; the same trials and seed give the same verdict.
+
+    Raises StudyError where no trial was trained to its end.
+    """
+
+    standing: Standing
+    space: SearchSpace
+    baselines: Mapping[str, SEConfig]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.standing.measured:
+            raise StudyError("no trial of this study was trained to the end yet; run `senas search` on it again")
+
+    @cached_property
+    def first(self) -> dict[SEConfig, Trial]:
+        """The first trial of each configuration that was trained to its end."""
+        first: dict[SEConfig, Trial] = {}
+        for trial in sorted(self.standing.measured, key=lambda trial: trial.number):
+            first.setdefault(trial.config, trial)
+        return first
+
+    @cached_property
+    def effects(self) -> Effects:
+        """What every SE block of the space is worth."""
+        metric = self.standing.metric
+        seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in self.standing.measured]
+        return fit(self.space, seen, seed=self.seed)
+
+    @cached_property
+    def certainty(self) -> Certainty:
+        """Of the configurations that were trained."""
+        return Certainty(
+            configs=list(self.first),
+            sizes=np.array([trial.scores["se_params"] for trial in self.first.values()], dtype=float),
+            losses=self.effects.losses(list(self.first)),
+            trained=np.array([self.effects.trained[config] for config in self.first]),
+        )
+
+    @property
+    def front(self) -> list[Point]:
+        """The configurations that no other beats in mean loss and SE parameters, fewest parameters first."""
+        return [self.point(config) for config in self.certainty.front]
+
+    def point(self, config: SEConfig) -> Point:
+        """What is known of a configuration of the space, trained or not."""
+        trial = self.first.get(config)
+        losses = self.effects.losses([config])[:, 0]
+        none = self.baselines.get("none")
+        apart = losses - self.effects.losses([none])[:, 0] if none is not None and none in self.space else None
+        return Point(
+            config=config,
+            trial=trial,
+            loss=Estimate.of(losses),
+            trainings=self.effects.trained.get(config, 0),
+            on_front=self.certainty.on_front(config) if trial else 0.0,
+            from_none=None if apart is None else Estimate.of(apart),
+        )
+
+    def against(self, config: SEConfig) -> dict[str, Estimate]:
+        """The loss of a configuration minus that of each baseline in the space, and of its blocks at random places."""
+        mine = self.effects.losses([config])[:, 0]
+        others = {name: [each] for name, each in self.baselines.items() if each in self.space and each != config}
+        others[RANDOM] = elsewhere(self.space, config, SHUFFLES, np.random.default_rng(self.seed))
+        return {
+            name: Estimate.of(mine - self.effects.losses(configs).mean(1))
+            for name, configs in others.items()
+            if configs
+        }
+
+    def pick(self, how: str) -> Pick:
+        """What `recommended`, `best`, `knee`, `smallest`, `budget:<params>` or `trial:<n>` names.
+
+        Losses are the pooled ones, not those of single trainings. Raises StudyError where `how` names nothing.
+        """
+        if how == RECOMMENDED:
+            return self._recommended()
+        if how.startswith("trial:"):
+            return Pick(*self.standing.pick(how), decided=True)
+        chosen, why = self._pooled.pick(how)
+        return Pick(self.first[chosen.config], why, decided=True)
+
+    @property
+    def undecided(self) -> str | None:
+        """What is missing for a recommendation, in words; None where there is one."""
+        margin = self.standing.margin
+        if self.certainty.recommended(margin) is not None:
+            return None
+        wanted = self.certainty.would_decide(margin, float(np.median(self.effects.noise)))
+        total = sum(count for _, count in wanted)
+        return (
+            f"undecided at this budget: no configuration is within {margin:g} of the lowest loss with a probability of "
+            f"{LEVEL:g}; about {total} more trainings of {len(wanted)} configurations would decide it: "
+            f"study.confirm={total}, or a larger study.margin"
+        )
+
+    def _recommended(self) -> Pick:
+        margin, certainty = self.standing.margin, self.certainty
+        config = certainty.recommended(margin)
+        if config is None:
+            return Pick(self.first[certainty.lowest], f"{self.undecided}. It leads", decided=False)
+        probability = float(certainty.near_best(margin)[certainty.configs.index(config)])
+        return Pick(
+            self.first[config],
+            f"fewest SE parameters whose loss is within {margin:g} of the lowest, with a probability of "
+            f"{min(probability, 0.99):.2f}",
+            decided=True,
+        )
+
+    @cached_property
+    def _pooled(self) -> Standing:
+        """One trial a configuration, with its pooled loss in the place of what one training came to."""
+        metric, means = self.standing.metric, self.certainty.means
+        trials: Sequence[Trial] = [
+            replace(trial, scores={**trial.scores, **_as_score(metric, float(mean))})
+            for trial, mean in zip(self.first.values(), means, strict=True)
+        ]
+        return replace(self.standing, trials=trials)
+
+
+def _as_score(metric: str, value: float) -> dict[str, float]:
+    """The score whose `score(..., metric)` is `value`."""
+    name = bare(metric)
+    return {name: value if name == metric else -value}
