@@ -24,8 +24,8 @@ from senas.core.latency import Timing
 from senas.core.objective import Penalized
 from senas.core.recipe import Device, Recipe
 from senas.core.space import Axes
-from senas.core.standing import PICKS
 from senas.core.trust import packages
+from senas.core.verdict import PICKS
 from senas.errors import ConfigError
 
 ANSWER_SECONDS = 4.0

@@ -39,7 +39,7 @@ def launch(config: SearchConfig) -> Setup:
     """`main`, and the study that it ran."""
     terminal = Terminal()
     setup = set_up(config)
-    sampler, stop_early = sampler_factory(config), pruner(config)
+    sampler, stop_early = sampler_factory(config, setup.space, setup.objective), pruner(config)
     seeds = seeds_of(config)
     sampler(0)  # made for every proposal later; a mistake in it shows here, before anything is written
     setup.evaluator.check()

@@ -9,7 +9,7 @@ from senas.app.schema import SearchConfig
 from senas.core.trust import is_trusted, module_of, suggested
 from senas.errors import ConfigError
 
-MADE_BY_OPTUNA = re.compile(r"optuna\.(samplers|pruners)\.\w+")
+OURS = re.compile(r"optuna\.(samplers|pruners)\.\w+|senas\.study\.thompson\.EffectsSampler")
 
 
 def named_code(config: SearchConfig) -> Iterator[tuple[str, str]]:
@@ -22,7 +22,7 @@ def named_code(config: SearchConfig) -> Iterator[tuple[str, str]]:
             yield "objective.metric", target
     for group, made in (("sampler", config.sampler), ("pruner", config.pruner)):
         target = str(made.get("_target_") or "")
-        if target and not MADE_BY_OPTUNA.fullmatch(target):
+        if target and not OURS.fullmatch(target):
             yield f"{group}._target_", target
 
 

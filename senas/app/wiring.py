@@ -239,9 +239,9 @@ def stopwatches(nets: Sequence[Any], *, example: Sequence[int], timing: Timing) 
     return latency.latencies(nets, example, timing)
 
 
-def sampler_factory(config: SearchConfig) -> Callable[[int], Any]:
-    """The sampler of the configuration, with the seed to be given."""
-    return partial(_build, config.sampler, "sampler")
+def sampler_factory(config: SearchConfig, space: SearchSpace, objective: Objective) -> Callable[[int], Any]:
+    """The sampler of the configuration, with the seed to be given; senas's own takes space and objective too."""
+    return partial(_build, config.sampler, "sampler", {"space": space, "objective": objective})
 
 
 def pruner(config: SearchConfig) -> Any:
@@ -291,15 +291,17 @@ def _objective(config: SearchConfig, space: SearchSpace, classes: int) -> tuple[
     return Penalized(objective.penalty, space.largest_params, *read), list(own.values())
 
 
-def _build(config: Mapping[str, Any], group: str, seed: int | None = None) -> Any:
+def _build(
+    config: Mapping[str, Any], group: str, parts: Mapping[str, Any] | None = None, seed: int | None = None
+) -> Any:
     target = str(config.get("_target_", ""))
     module, _, name = target.rpartition(".")
     options = {key: value for key, value in config.items() if key != "_target_"}
     try:
         made = getattr(import_module(module), name)
         parameters = inspect.signature(made).parameters
-        if seed is not None and "seed" in parameters:
-            options["seed"] = seed
+        handed = {**(parts or {}), **({} if seed is None else {"seed": seed})}
+        options |= {key: value for key, value in handed.items() if key in parameters}
         for key, value in options.items():
             if key in parameters and isinstance(parameters[key].default, int | float) and isinstance(value, str):
                 raise TypeError(f"{key} must be a number, got {value}")

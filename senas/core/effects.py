@@ -128,6 +128,11 @@ class Effects:
         """(draws, configurations): the mean loss over seeds of each, trained or not. Jointly drawn."""
         return np.stack([self._loss(config) for config in configs], axis=1)
 
+    def expected(self, config: SEConfig, draw: int) -> float:
+        """The loss of a configuration in one draw, but for how far it deviates from the sum of its parts."""
+        columns = self.design.columns(config)
+        return sum(n * float(self.draws[draw, self.columns[c]]) for c, n in columns.items() if c in self.columns)
+
     def sums(self, columns: Sequence[dict[Column, float]]) -> Array:
         """(draws, sums): of effects, each so many times. Those that no training showed are drawn from their kind."""
         return np.stack([self._sum(counts) for counts in columns], axis=1)

@@ -149,6 +149,11 @@ def bare(name: str) -> str:
     return name.removeprefix(MINUS)
 
 
+def judged(objective: Objective) -> str:
+    """The score that says how good a network is, whatever it costs: an objective's own, or else the validation loss."""
+    return objective.axes[0] if len(objective.names) == 1 else "val_loss"
+
+
 def own_scores(objective: Objective) -> list[str]:
     """Names of the scores that an objective reads and senas has no name for: metrics of the user's own."""
     return [bare(name) for name in objective.axes if name not in METRICS and not name.startswith("test_")]

@@ -9,10 +9,8 @@ from senas.core.objective import FRONT, Objective, bare, points, score
 from senas.core.trial import Status, Trial
 from senas.errors import StudyError
 
-RECOMMENDED = "recommended"
-"""The pick that says how sure it is; see `verdict`."""
-PICKS = (RECOMMENDED, "best", "knee", "smallest")
-"""Picks that every study can answer; beside them there are `budget:<params>` and `trial:<n>`."""
+PICKS = ("best", "knee", "smallest")
+"""Picks by score that every study can answer; beside them there are `budget:<params>` and `trial:<n>`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +27,6 @@ class Standing:
     classes: int
     largest_params: int
     margin: float = 0.0
-
-    @property
-    def metric(self) -> str:
-        """What is as low as can be, but for what it costs: the objective's own, or else the validation loss."""
-        return self.objective.axes[0] if len(self.objective.names) == 1 else "val_loss"
 
     @property
     def measured(self) -> list[Trial]:
@@ -70,7 +63,7 @@ class Standing:
         if how.startswith("trial:"):
             return self._numbered(how), "named by you"
         budget = _budget(how) if how.startswith("budget:") else None
-        if (how not in PICKS or how == RECOMMENDED) and budget is None:
+        if how not in PICKS and budget is None:
             raise StudyError(f'pick must be one of {", ".join(PICKS)}, budget:<params> or trial:<n>, got "{how}"')
         if not measured:
             raise StudyError("no trial of this study was trained to the end yet; run `senas search` on it again")

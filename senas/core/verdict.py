@@ -11,12 +11,16 @@ from senas.core.certainty import LEVEL, Certainty, Estimate
 from senas.core.config import SEConfig
 from senas.core.effects import Effects, Observation, fit
 from senas.core.elsewhere import elsewhere
-from senas.core.objective import bare, score
+from senas.core.objective import bare, judged, score
 from senas.core.space import SearchSpace
-from senas.core.standing import RECOMMENDED, Standing
+from senas.core.standing import PICKS as BY_SCORE
+from senas.core.standing import Standing
 from senas.core.trial import Trial
 from senas.errors import StudyError
 
+RECOMMENDED = "recommended"
+PICKS = (RECOMMENDED, *BY_SCORE)
+"""Picks that every study can answer; beside them there are `budget:<params>` and `trial:<n>`."""
 SHUFFLES = 32
 """Configurations that stand for the same blocks at random places."""
 RANDOM = "random"
@@ -71,6 +75,11 @@ class Verdict:
         if not self.standing.measured:
             raise StudyError("no trial of this study was trained to the end yet; run `senas search` on it again")
 
+    @property
+    def metric(self) -> str:
+        """The score whose expectation is the loss here."""
+        return judged(self.standing.objective)
+
     @cached_property
     def first(self) -> dict[SEConfig, Trial]:
         """The first trial of each configuration that was trained to its end."""
@@ -82,7 +91,7 @@ class Verdict:
     @cached_property
     def effects(self) -> Effects:
         """What every SE block of the space is worth."""
-        metric = self.standing.metric
+        metric = self.metric
         seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in self.standing.measured]
         return fit(self.space, seen, seed=self.seed)
 
@@ -136,6 +145,8 @@ class Verdict:
             return self._recommended()
         if how.startswith("trial:"):
             return Pick(*self.standing.pick(how), decided=True)
+        if how not in PICKS and not how.startswith("budget:"):
+            raise StudyError(f'pick must be one of {", ".join(PICKS)}, budget:<params> or trial:<n>, got "{how}"')
         chosen, why = self._pooled.pick(how)
         return Pick(self.first[chosen.config], why, decided=True)
 
@@ -169,7 +180,7 @@ class Verdict:
     @cached_property
     def _pooled(self) -> Standing:
         """One trial a configuration, with its pooled loss in the place of what one training came to."""
-        metric, means = self.standing.metric, self.certainty.means
+        metric, means = self.metric, self.certainty.means
         trials: Sequence[Trial] = [
             replace(trial, scores={**trial.scores, **_as_score(metric, float(mean))})
             for trial, mean in zip(self.first.values(), means, strict=True)

@@ -75,7 +75,7 @@ class OptunaProposer:
 
     def trials(self) -> list[Trial]:
         frozen = self.study.get_trials(deepcopy=False)
-        return [_trial(trial, self.space) for trial in frozen if trial.state in STATUSES]
+        return [trial_of(trial, self.space) for trial in frozen if trial.state in STATUSES]
 
     def ask(self) -> Trial:
         self._enqueue_start()
@@ -253,7 +253,7 @@ def read_trials(name: str, storage: str | Path, space: SearchSpace) -> list[Tria
         study = optuna.load_study(study_name=name, storage=open_storage(storage))
     except KeyError as error:
         raise StudyError(f'there is no study "{name}" in {storage}') from error
-    return [_trial(trial, space) for trial in study.get_trials(deepcopy=False) if trial.state in STATUSES]
+    return [trial_of(trial, space) for trial in study.get_trials(deepcopy=False) if trial.state in STATUSES]
 
 
 def open_storage(storage: str | Path) -> BaseStorage:
@@ -347,7 +347,7 @@ def _record(trial: Trial) -> dict[str, Any]:
     return record
 
 
-def _trial(frozen: FrozenTrial, space: SearchSpace) -> Trial:
+def trial_of(frozen: FrozenTrial, space: SearchSpace) -> Trial:
     record = frozen.user_attrs.get(RECORD)
     if record is None:
         # Ended by another program (optuna-dashboard, an upgrade of the storage): there is nothing to read off it.

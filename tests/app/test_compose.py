@@ -78,7 +78,7 @@ def test_every_option_can_be_set_up(group, name):
     setup = set_up(config)
     assert setup.space.size > 1
     assert len(setup.sites) >= 3
-    sampler_factory(config)(0)
+    sampler_factory(config, setup.space, setup.objective)(0)
     pruner(config)
 
 
@@ -176,8 +176,9 @@ def test_where_the_data_lie_does_not_make_another_study(fashion):
 )
 def test_a_sampler_that_cannot_be_made_is_refused_before_it_is_used(caplog, options, words):
     config = dataclasses.replace(composed("search"), sampler=options)
+    setup = set_up(composed("search"))
     with pytest.raises(ConfigError, match=words) as caught:
-        sampler_factory(config)(0)
+        sampler_factory(config, setup.space, setup.objective)(0)
     assert "\n" not in str(caught.value)
     assert caplog.records == []  # outside of pytest they would be lines on standard error
 

@@ -1,0 +1,106 @@
+"""The sampler that reads results through the effects model: it knows of seeds, and that one training proves little.
+
+Each proposal is the best configuration of one possible truth, drawn from all that agree with the results: Thompson,
+"On the likelihood that one unknown probability exceeds another in view of the evidence of two samples", Biometrika 25
+(1933). So what is likely good is tried often, and what is not known is tried now and then.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from senas.core.config import SEConfig
+from senas.core.effects import Effects, Observation, fit
+from senas.core.objective import Objective, Penalized, judged, score
+from senas.core.space import SearchSpace
+from senas.study.optuna import trial_of
+
+RESTARTS = 4
+"""Random configurations from which the best of a truth is looked for, by changing one choice at a time."""
+NEWEST = 200
+"""Trainings that are read: fitting is cubic in their number."""
+
+
+class EffectsSampler(BaseSampler):
+    """Thompson sampling over the effects of SE blocks.
+
+    startup:  trainings before results are read; until then proposals are random.
+    """
+
+    def __init__(self, *, space: SearchSpace, objective: Objective, seed: int = 0, startup: int = 10) -> None:
+        if startup < 1:
+            raise ValueError(f"startup must be at least 1, got {startup}")
+        self.space, self.objective, self.startup = space, objective, startup
+        self.rng = np.random.default_rng(seed)
+        self.seed = seed
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {choice.name: CategoricalDistribution(list(choice.options)) for choice in self.space.choices}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        told = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        trained = [done for done in (trial_of(frozen, self.space) for frozen in told) if done.repeats is None]
+        if len(trained) < self.startup:
+            return self._encoded(self._random())
+        metric = judged(self.objective)
+        seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in trained[-NEWEST:]]
+        return self._encoded(self._best(fit(self.space, seen, seed=self.seed), {t.config for t in trained}))
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        assert isinstance(param_distribution, CategoricalDistribution)  # of a choice, as all of senas's are
+        return param_distribution.choices[int(self.rng.integers(len(param_distribution.choices)))]
+
+    def _encoded(self, config: SEConfig) -> dict[str, Any]:
+        return dict(self.space.encode(config))
+
+    def _random(self) -> SEConfig:
+        """Within the caps, if there is one that can be drawn."""
+        config = self.space.draw(lambda _, options: options[int(self.rng.integers(len(options)))])
+        if not self.space.fits(config):
+            config = self.space.draw_within(lambda count: int(self.rng.integers(count))) or config
+        return config
+
+    def _best(self, effects: Effects, trained: set[SEConfig]) -> SEConfig:
+        """The best untried configuration of one truth, as far as changing one choice at a time finds it."""
+        worth = self._worth(effects)
+        values: dict[SEConfig, float] = {}
+
+        def value(config: SEConfig) -> float:
+            if config not in values:
+                values[config] = worth(config)
+            return values[config]
+
+        for _ in range(RESTARTS):
+            best, before = self._random(), None
+            while best != before:
+                before = best
+                for choice in self.space.choices:
+                    moved = [self._with(best, choice.name, option) for option in choice.options]
+                    best = min((config for config in moved if self.space.fits(config)), key=value, default=best)
+        untried = [config for config in values if config not in trained]
+        return min(untried, key=values.__getitem__) if untried else self._random()
+
+    def _with(self, config: SEConfig, name: str, option: str) -> SEConfig:
+        chosen: Mapping[str, str] = {**self.space.encode(config), name: option}
+        return self.space.draw(lambda choice, _: chosen[choice])
+
+    def _worth(self, effects: Effects) -> Callable[[SEConfig], float]:
+        """Loss plus penalty, in one truth. Of several objectives each proposal weighs the two anew."""
+        draw = int(self.rng.integers(len(effects.draws)))
+        largest = self.space.largest_params
+        if isinstance(self.objective, Penalized):
+            penalty = self.objective.penalty
+        else:
+            # Between a tenth and ten times the spread of the losses that were seen, for all the parameters there are.
+            spread = float(effects.losses(list(effects.trained))[draw].std())
+            penalty = spread * 10 ** self.rng.uniform(-1, 1)
+        return lambda config: effects.expected(config, draw) + penalty * config.params(self.space.sites) / largest
