@@ -13,7 +13,7 @@ from senas.app.seeds import seeds_of
 from senas.app.show import exported, front_table, one_seed
 from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
-from senas.core.confirm import Confirmation
+from senas.core.confirm import EFFORT, Confirmation
 from senas.core.constraint import MEASURED
 from senas.core.ports import Recorder
 from senas.core.standing import Standing
@@ -112,7 +112,7 @@ def _replicate(setup: Setup, confirmation: Confirmation, trials: Sequence[Trial]
     """What to train again once the trials are there; nothing where none came to its end."""
     standing = setup.standing(list(trials))
     spent = not confirmation.left(trials)
-    return None if spent or not standing.measured else confirmation.next(setup.verdict(list(trials)))
+    return None if spent or not standing.measured else confirmation.next(setup.verdict(list(trials), effort=EFFORT))
 
 
 def _check_latency(setup: Setup) -> None:

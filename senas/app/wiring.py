@@ -95,9 +95,12 @@ class Setup:
             margin=self.config.study.margin if margin is None else margin,
         )
 
-    def verdict(self, trials: list[Trial], penalty: float | None = None, margin: float | None = None) -> Verdict:
+    def verdict(
+        self, trials: list[Trial], penalty: float | None = None, margin: float | None = None, effort: float = 1.0
+    ) -> Verdict:
         """What the study can claim with these trials. Raises StudyError where none was trained to its end."""
-        return Verdict(self.standing(trials, penalty, margin), self.space, self.baselines, self.config.study.seed)
+        standing = self.standing(trials, penalty, margin)
+        return Verdict(standing, self.space, self.baselines, self.config.study.seed, effort)
 
     def start(self) -> tuple[list[SEConfig], list[str]]:
         """The starting points that lie in the space, and the names of those that do not."""

@@ -15,6 +15,8 @@ from senas.core.verdict import Verdict
 
 ELSEWHERE = 3
 """Trainings, at least, of the leader's blocks at random places."""
+EFFORT = 0.5
+"""Of fitting, for a verdict that only decides what comes next."""
 BASELINE = 3
 """Trainings, at least, of each baseline that is in the space."""
 

@@ -165,7 +165,9 @@ def fit(
 ) -> Effects:
     """What trainings tell of the space. The same trainings and seed give the same draws.
 
-    Takes half a second for 60 trainings; cubic in their number. Raises ValueError for no trainings.
+    effort:  see `scales.draw_scales`; 1 takes half a second for 60 trainings, and the cube of their number.
+
+    Raises ValueError for no trainings.
     """
     if not observations:
         raise ValueError("there is nothing to learn effects from: no training came to its end")
@@ -191,6 +193,7 @@ def fit(
         rng,
         shares=[SHARES[kind] for kind in design.kinds],
         known=WIDE**2 * known,
+        effort=effort,
     )
     scales[:, :-1] /= np.sqrt(sizes)
     spread = np.empty((len(scales), len(columns)))

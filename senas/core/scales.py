@@ -35,8 +35,9 @@ def draw_scales(
     *,
     shares: Sequence[float | None],
     known: Array | None = None,
+    effort: float = 1.0,
 ) -> Array:
-    """Draws of the standard deviations, (WALKERS * KEPT, groups + 1), that of the noise last.
+    """Draws of the standard deviations, (draws, groups + 1), that of the noise last.
 
     y:        (n,), of mean 0 and standard deviation 1.
     kernels:  for each group the (n, n) covariance of y that its effects give with standard deviation 1; it should add
@@ -45,6 +46,7 @@ def draw_scales(
               weights whose sum says how sure that is. None for what belongs to the noise, such as seeds: it is compared
               with the rest of the noise by a half-Cauchy prior.
     known:    (n, n), covariance that is not learned.
+    effort:   1 for what is reported, 512 draws; with less, the ensemble walks shorter and fewer draws are kept.
     """
     stack = np.stack([*kernels, np.eye(len(y))]).reshape(len(kernels) + 1, -1)
     fixed = np.zeros((len(y), len(y))) if known is None else known
@@ -58,10 +60,11 @@ def draw_scales(
     heights = density(walkers)
     first, second = slice(None, WALKERS // 2), slice(WALKERS // 2, None)
     kept = []
-    for step in range(BURN_IN + KEPT * APART):
+    burn_in, ensembles = round(BURN_IN * effort), max(1, round(KEPT * effort))
+    for step in range(burn_in + ensembles * APART):
         for half, others in ((first, second), (second, first)):
             _move(walkers[half], heights[half], walkers[others], density, rng)
-        if step >= BURN_IN and (step - BURN_IN) % APART == APART - 1:
+        if step >= burn_in and (step - burn_in) % APART == APART - 1:
             kept.append(walkers.copy())
     scales: Array = np.exp(np.concatenate(kept))
     return scales

@@ -62,6 +62,7 @@ class Verdict:
 
     baselines:  what it is measured against, by name.
     seed:       of the draws; the same trials and seed give the same verdict.
+    effort:     1 for what is shown; less for what only decides which training comes next.
 
     Raises StudyError where no trial was trained to its end.
     """
@@ -70,6 +71,7 @@ class Verdict:
     space: SearchSpace
     baselines: Mapping[str, SEConfig]
     seed: int = 0
+    effort: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.standing.measured:
@@ -93,7 +95,7 @@ class Verdict:
         """What every SE block of the space is worth."""
         metric = self.metric
         seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in self.standing.measured]
-        return fit(self.space, seen, seed=self.seed)
+        return fit(self.space, seen, seed=self.seed, effort=self.effort)
 
     @cached_property
     def certainty(self) -> Certainty:

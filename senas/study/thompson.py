@@ -22,6 +22,8 @@ from senas.study.optuna import trial_of
 
 RESTARTS = 4
 """Random configurations from which the best of a truth is looked for, by changing one choice at a time."""
+EFFORT = 0.4
+"""Of fitting: one draw is taken of those that it gives."""
 NEWEST = 200
 """Trainings that are read: fitting is cubic in their number."""
 
@@ -51,7 +53,9 @@ class EffectsSampler(BaseSampler):
             return self._encoded(self._random())
         metric = judged(self.objective)
         seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in trained[-NEWEST:]]
-        return self._encoded(self._best(fit(self.space, seen, seed=self.seed), {t.config for t in trained}))
+        return self._encoded(
+            self._best(fit(self.space, seen, seed=self.seed, effort=EFFORT), {t.config for t in trained})
+        )
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
