@@ -161,7 +161,12 @@ class Effects:
 
 
 def fit(
-    space: SearchSpace, observations: Sequence[Observation], *, interactions: bool = True, seed: int = 0
+    space: SearchSpace,
+    observations: Sequence[Observation],
+    *,
+    interactions: bool = True,
+    seed: int = 0,
+    effort: float = 1.0,
 ) -> Effects:
     """What trainings tell of the space. The same trainings and seed give the same draws.
 
