@@ -831,6 +831,15 @@ def test_what_is_asked_for_and_breaks_a_constraint_is_not_trained_and_not_asked_
     assert origins == [(7, Status.COMPLETE), (8, Status.COMPLETE), (7, Status.REJECTED)]
 
 
+def test_rejected_audits_are_not_taken_for_proposals_that_were_rejected(limited, run, space):
+    one = limited(1, params=75_400)
+    costly = [config for config in space if config not in one.proposer.space][:6]
+    one.plan = replace(one.plan, before=[Wanted(config, 7, "audit") for config in costly])
+    run(one)
+    assert [trial.status for trial in one.trials[:6]] == 6 * [Status.REJECTED]
+    assert one.trials[6].origin == "sampler"
+
+
 def test_a_search_that_finds_nothing_fast_enough_gives_up(limited, run, monkeypatch):
     monkeypatch.setattr(hopeless, "SLOW_IN_A_ROW", 10)
     one = limited(5, latency_ms=0.5)
