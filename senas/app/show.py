@@ -54,8 +54,10 @@ def show_front(terminal: Terminal, setup: Setup, standing: Standing, picked: Tri
 
 def one_seed(setup: Setup) -> str:
     """What stands behind every number of this study."""
-    seeds = list(seeds_of(setup.config))
-    with_seed = f"seed {seeds[0]}" if len(seeds) == 1 else f"one of the seeds {seeds[0]} to {seeds[-1]}"
+    seeds = seeds_of(setup.config)
+    with_seed = f"seed {seeds.first}"
+    if seeds.rotated > 1:
+        with_seed = f"one of the seeds {seeds.first} to {seeds.first + seeds.rotated - 1}"
     return (
         f"Each figure is one training with {with_seed}. Two seeds of one configuration often differ "
         "by more than two configurations do."

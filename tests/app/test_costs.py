@@ -135,6 +135,8 @@ def test_what_is_not_asked_for_is_in_no_fingerprint():
     plain = fingerprint()
     assert not [key for key in plain if "constraints" in key or "latency" in key]
     assert fingerprint("latency.repeats=7", "space.constraints.params=null") == plain
+    # results are told apart by their seeds: a study may be resumed with others
+    assert fingerprint("study.seeds=3", "study.confirm=5", "study.audit=true", "study.trials=9") == plain
     # that of the studies from before there were constraints and latencies
     assert digest(plain) == "00a7ec8808f515acd2dee7b07cc5321869c78326290c4c02d6ab35a623b7a7c6"
 

@@ -137,6 +137,27 @@ def test_a_seed_that_chose_the_configuration_is_warned_of(trained, package):
     assert "was chosen with seed" not in trained(f"se={package}", "against=[]", "seeds=1").out
 
 
+@pytest.mark.parametrize(
+    ("seeds", "first", "told"),
+    [
+        ([0, 1, 2, 3], 2, "(2, 3)"),
+        ([0, 1, 2, 3], 4, None),
+        ([0, 7], 7, "(7)"),
+        ("many", 0, "(0)"),
+        ([[0], "0", None, 1.0], 1, None),
+    ],
+)
+def test_every_seed_of_the_search_behind_a_configuration_is_warned_of(
+    trained, package, folder, seeds, first, told, monkeypatch
+):
+    file = folder / package / "se.yaml"
+    plain = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**plain, "provenance": {**plain["provenance"], "seeds": seeds}}))
+    monkeypatch.setattr("senas.app.train.Search.run", lambda *_: None)
+    said = trained(f"se={package}", "against=[]", f"first_seed={first}").out
+    assert f"chosen with seeds that are among these {told}: " in said if told else "chosen with seeds" not in said
+
+
 def test_test_images_are_called_unseen_only_where_that_is_known(trained, package):
     seen = "measured at the end on 357 test images that no search saw"
     assert seen in trained(f"se={package}", "against=[]", "seeds=1").out

@@ -27,6 +27,14 @@ def test_a_trial_becomes_one_run_inside_the_run_of_its_study(opened, store, tria
     assert run.data.tags["senas.config"] == str(trial(0).config)
 
 
+@pytest.mark.parametrize("origin", ["audit", "confirm"])
+def test_a_replicate_is_told_from_the_trial_that_it_replicates(opened, store, trial, origin):
+    opened().record(trial(7, origin=origin, seed=8), [7], 0.25)
+    (run,) = store.trials
+    assert run.info.run_name == f"trial 7, {origin} with seed 8: r4 standard: layer1.0"
+    assert (run.data.tags["senas.origin"], run.data.tags["senas.seed"], run.data.params["seed"]) == (origin, "8", "8")
+
+
 def test_scores_values_and_seconds_are_metrics(opened, store, trial):
     opened().record(trial(0), [0], 0.25)
     metrics = store.trials[0].data.metrics

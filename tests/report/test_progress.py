@@ -90,6 +90,47 @@ def test_a_terminal_gets_a_bar_with_the_best_so_far(make, sites, objective, best
     assert re.search(r"front 1 .*about \d+ s left", text)
 
 
+@pytest.mark.parametrize("origin", ["audit", "confirm"])
+def test_a_replicate_says_that_it_is_one_and_its_seed(said, make, mixed, sites, origin):
+    line = said(make(3, mixed, 0.5, origin=origin, seed=8))
+    assert line.endswith(f" s  {origin}, seed 8: {mixed.words(sites)}")
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(1, "  none"), (4, "  seed 3: none")])
+def test_each_trial_says_its_seed_where_there_are_several(capsys, make, sites, seeds, words):
+    trial = make(0, SEConfig(), 0.5)
+    with SearchProgress(Terminal(), total=5, sites=sites, bar=False, seeds=seeds) as progress:
+        progress.started(trial, standing([]))
+        progress.finished(trial, standing([trial]))
+    assert capsys.readouterr().out.endswith(f" s{words}\n")
+
+
+def test_a_replicate_does_not_move_the_bar_and_has_no_time_left(make, sites):
+    terminal = on_screen(width=200)
+    first, audit = make(0, SEConfig(), 0.5), make(1, SEConfig(), 0.4, origin="audit", seed=8)
+    with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
+        progress.started(first, standing([]))
+        progress.finished(first, standing([first]))
+        progress.started(audit, standing([first]))
+        progress.epoch(audit, 1, 3)
+        (task,) = progress.bar.tasks
+        assert (task.completed, task.description) == (1, "audit, seed 8")
+        assert "left" not in progress.words()
+
+
+def test_the_time_that_an_audit_takes_is_paid_for_by_no_trial(make, sites, monkeypatch):
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr("time.monotonic", lambda: now.seconds)
+    audit, trials = make(0, SEConfig(), 0.5, origin="audit"), [make(n, SEConfig(), 0.5) for n in (1, 2, 3, 4)]
+    with SearchProgress(on_screen(width=200), total=5, sites=sites, bar=True) as progress:
+        for number, trial in enumerate([audit, *trials]):
+            progress.started(trial, standing([audit, *trials][:number]))
+            now.seconds += 10 if trial.proposed else 5000
+            progress.finished(trial, standing([audit, *trials][: number + 1]))
+        progress.started(make(5, SEConfig(), 0.5), standing([audit, *trials]))
+        assert progress.words().endswith("10 s left")
+
+
 def test_a_narrow_terminal_keeps_the_bar_on_one_line(make, sites):
     terminal = on_screen(width=40)
     with SearchProgress(terminal, total=5, sites=sites, bar=True) as progress:
