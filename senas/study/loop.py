@@ -91,8 +91,8 @@ class Search:
                 self._take(partial(self.proposer.ask_for, wanted), interrupt)
         ending = self._search(interrupt)
         while self.plan.after and (more := self.plan.after(self.trials)):
-            if earlier := self._earlier(more):
-                raise ValueError(f"{more} was asked for, and is trial {earlier.number} already")
+            if same := [t.number for t in self.trials if (t.config, t.seed) == (more.config, more.seed)]:
+                raise ValueError(f"{more} was asked for, and is trial {same[0]} already")
             self._take(partial(self.proposer.ask_for, more), interrupt)
         return ending
 

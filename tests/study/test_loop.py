@@ -831,6 +831,16 @@ def test_what_is_asked_for_and_breaks_a_constraint_is_not_trained_and_not_asked_
     assert origins == [(7, Status.COMPLETE), (8, Status.COMPLETE), (7, Status.REJECTED)]
 
 
+def test_a_replicate_of_what_was_rejected_is_answered_and_the_next_one_asked_for(limited, run, space):
+    one = limited(1, params=75_400)
+    costly = next(config for config in space if config not in one.proposer.space)
+    wanted = [Wanted(costly, seed, "confirm") for seed in (7, 8)]
+    one.plan = replace(one.plan, after=lambda trials: next((w for w in wanted if w not in asked_for(trials)), None))
+    run(one)
+    assert asked_for(one.trials) == wanted
+    assert [trial.repeats is None for trial in one.trials if not trial.proposed] == [True, False]
+
+
 def test_rejected_audits_are_not_taken_for_proposals_that_were_rejected(limited, run, space):
     one = limited(1, params=75_400)
     costly = [config for config in space if config not in one.proposer.space][:6]
