@@ -1,6 +1,7 @@
 """A LightningDataModule of the user's own as senas's data."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from inspect import signature
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from senas.core.imported import imported, spoken
 from senas.errors import DataError
 from senas.training.data import Counts, Images
-from senas.training.seeded import Batches
+from senas.training.seeded import Batch, Batches, Stream
 
 LIGHTNING = ("pytorch_lightning", "lightning")
 
@@ -40,7 +41,8 @@ class CustomData(Images):
     """A LightningDataModule, with its own loaders, augmentation and workers.
 
     Its images are taken as they come: mean 0, standard deviation 1. It is set up once, for all trainings, and not torn
-    down between them. What is random in its loaders is drawn anew from (seed, epoch); see `Batches`.
+    down between them. What is random in its loaders is drawn anew from (seed, epoch), see `Batches`; what is random in
+    its hooks on batches from (seed, epoch, index of the batch), whatever was drawn before and by whom.
 
     Classes are named by the attribute `classes` of the module or of its training dataset, counted by `num_classes`, or
     counted in the labels of the training and validation parts.
@@ -50,6 +52,7 @@ class CustomData(Images):
         super().__init__()
         self.module, self.target, self._channels, self._tests = module, target, 0, -1
         self._size: tuple[int, int] | None = None
+        self._stream: Stream | None = None
         for part in ("train", "val"):
             if not _defines(module, f"{part}_dataloader"):
                 raise DataError(f"data.target: {target} has no {part}_dataloader; senas trains on one and validates")
@@ -94,13 +97,21 @@ class CustomData(Images):
         return self._batches("test")
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        return self.module.on_before_batch_transfer(batch, dataloader_idx)
+        # Called first of the three, and with what the loader gave: the others get what the module makes of it.
+        self._stream = Stream(*batch.place) if isinstance(batch, Batch) else None
+        plain = tuple(batch) if isinstance(batch, Batch) else batch
+        with self._drawn():
+            return self.module.on_before_batch_transfer(plain, dataloader_idx)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return self.module.transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        return self.module.on_after_batch_transfer(batch, dataloader_idx)
+        with self._drawn(next((part.device for part in batch if isinstance(part, torch.Tensor)), None)):
+            return self.module.on_after_batch_transfer(batch, dataloader_idx)
+
+    def _drawn(self, device: torch.device | None = None) -> AbstractContextManager[None]:
+        return self._stream.drawn_from(device) if self._stream else nullcontext()
 
     def _repeat(self, channels: int) -> None:
         self._channels = channels
@@ -125,6 +136,7 @@ class CustomData(Images):
             size=self._size,
             classes=len(getattr(self, "classes", ())) or None,
             shape=getattr(self, "_shape", None),
+            measured=part != "train",
             source=f"data.target: {self.target}.{part}_dataloader",
         )
 

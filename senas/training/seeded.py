@@ -1,8 +1,9 @@
-"""Batches of a loader of the user's own, looked at, and drawn from a seed alone."""
+"""Batches of a loader of the user's own, looked at, and drawn from (seed, epoch, index) alone."""
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,16 @@ from senas.errors import DataError
 from senas.training.data import scaled
 
 
+class Batch(tuple[Tensor, Tensor]):
+    """Images and labels, and the place that they have: what is drawn for them further on is drawn from it alone."""
+
+    place: tuple[int, int, int]  # (seed, epoch, index)
+
+
 class Batches:
     """A loader whose order and augmentation depend on (seed, epoch) alone, and which checks what it passes on.
+
+    A pass over a part that is only measured is the same in every epoch: epoch 0 of its seed.
 
     Before each pass, torch, numpy and random are seeded for the loader alone: what is drawn elsewhere, by dropout say,
     moves neither its numbers nor the other way round. Workers take their seeds from it; those that would persist
@@ -25,6 +34,7 @@ class Batches:
     size:      (height, width) that images are scaled to; None leaves them.
     classes:   labels must be below; None does not ask.
     shape:     (C, H, W) that images must have; None does not ask.
+    measured:  whether the part is only measured.
     source:    of the loader, as errors name it.
     """
 
@@ -37,11 +47,12 @@ class Batches:
         size: tuple[int, int] | None = None,
         classes: int | None,
         shape: tuple[int, ...] | None,
+        measured: bool,
         source: str,
     ) -> None:
         self.loader, self.seed, self.epoch, self.channels = loader, seed, 0, channels
         self.size = size
-        self.classes, self.shape, self.source = classes, shape, source
+        self.classes, self.shape, self.measured, self.source = classes, shape, measured, source
         if not len(self):
             raise DataError(f"{source} has no batches")
 
@@ -53,6 +64,8 @@ class Batches:
         return self
 
     def set_epoch(self, epoch: int) -> None:
+        if self.measured:
+            return
         self.epoch = epoch
         for sampler in _samplers(self.loader):
             if callable(tell := getattr(sampler, "set_epoch", None)):
@@ -80,19 +93,21 @@ class Batches:
         """The first batch of a pass."""
         return next(iter(self))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        stream = _Stream(self.seed, self.epoch)
+    def __iter__(self) -> Iterator[Batch]:
+        stream = Stream(self.seed, self.epoch)
         try:
             with stream.drawn_from():
                 for generator in _generators(self.loader):
                     generator.manual_seed(stream.first)
                 batches = iter(self.loader)
-            while True:
+            for index in count():
                 with stream.drawn_from():
                     batch = next(batches, None)
                 if batch is None:
                     return
-                yield self._checked(batch)
+                checked = Batch(self._checked(batch))
+                checked.place = self.seed, self.epoch, index
+                yield checked
         except (DataError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # somebody else's code: anything
@@ -127,11 +142,15 @@ class Batches:
         )
 
 
-class _Stream:
-    """Random numbers of torch, numpy and random that go on where they stopped, apart from everybody else's."""
+class Stream:
+    """Random numbers of torch, numpy and random that go on where they stopped, apart from everybody else's.
 
-    def __init__(self, seed: int, epoch: int) -> None:
-        torch_seed, numpy_seed, python_seed = np.random.SeedSequence((seed, epoch)).generate_state(3, np.uint32)
+    Those of an epoch, or with an index those of one batch of it. On an accelerator each `drawn_from` begins anew.
+    """
+
+    def __init__(self, seed: int, epoch: int, index: int | None = None) -> None:
+        source = np.random.SeedSequence((seed, epoch), spawn_key=() if index is None else (index,))
+        torch_seed, numpy_seed, python_seed = source.generate_state(3, np.uint32)
         self.first = int(torch_seed)
         self.states: tuple[Any, ...] = (
             torch.Generator().manual_seed(self.first).get_state(),
@@ -140,14 +159,34 @@ class _Stream:
         )
 
     @contextmanager
-    def drawn_from(self) -> Iterator[None]:
-        others = _states()
-        _set_states(self.states)
-        try:
-            yield
-        finally:
-            self.states = _states()
-            _set_states(others)
+    def drawn_from(self, device: torch.device | None = None) -> Iterator[None]:
+        """Makes these the random numbers of the host, and where a device is named, of that accelerator."""
+        with undisturbed(device):
+            _set_states(self.states)
+            if on := _accelerator(device):
+                on.manual_seed(self.first)
+            try:
+                yield
+            finally:
+                self.states = _states()
+
+
+@contextmanager
+def undisturbed(device: torch.device | None = None) -> Iterator[None]:
+    """Whatever is drawn in here, elsewhere the random numbers go on as if it had not been."""
+    host, on = _states(), _accelerator(device)
+    there = on.get_rng_state() if on else None
+    try:
+        yield
+    finally:
+        _set_states(host)
+        if on:
+            on.set_rng_state(there)
+
+
+def _accelerator(device: torch.device | None) -> Any:
+    """Torch's module for the device, with its random numbers; None for a CPU."""
+    return None if device is None or device.type == "cpu" else torch.get_device_module(device)
 
 
 def _states() -> tuple[Any, ...]:
