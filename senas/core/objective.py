@@ -18,6 +18,11 @@ METRICS = {
     "macs": "multiply-accumulates of convolutions and linear layers for one image",
     "latency_ms": "milliseconds of a forward pass, measured (median; as `latency` says)",
 }
+VAL_LOSS_EVEN = "val_loss_even"
+"""No objective, and measured after the last epoch alone: val_loss over images with an even place, 0 being the first.
+
+With val_loss it gives that of the other half. How well the two agree on which of two configurations is better tells how
+much of the noise is due to the validation part being finite."""
 COSTS = ("se_params", "params", "macs", "latency_ms")
 """Those of METRICS that are known before training."""
 FRONT = ("val_loss", "se_params")

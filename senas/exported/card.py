@@ -9,6 +9,7 @@ from typing import Any
 
 from senas.core.block import Placement, SEBlock
 from senas.core.config import BASELINES, spoken_block
+from senas.core.objective import VAL_LOSS_EVEN
 from senas.core.site import Site
 from senas.core.trust import suggested
 from senas.exported.package import Exported, normalisation
@@ -47,6 +48,8 @@ FOUND = {
 BY_NUMBER = "named by you"
 """What a pick by number says to who made it."""
 SHOWN_CLASSES = 20
+NOT_COMPARED = {"train_loss", "val_error", VAL_LOSS_EVEN, "params", "macs"}
+"""Scores that have no column beside those of the baselines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +168,7 @@ def _comparison(exported: Exported) -> str:
     if "baselines" not in exported.provenance:
         return ""
     baselines: Mapping[str, Any] = exported.provenance["baselines"]
-    others = sorted(
-        set(exported.scores) - {"train_loss", "val_loss", "val_accuracy", "val_error", "se_params", "params", "macs"}
-    )
+    others = sorted(set(exported.scores) - NOT_COMPARED - {"val_loss", "val_accuracy", "se_params"})
     names = [name for name in ("val_loss", "val_accuracy", *others, "se_params") if name in exported.scores]
     spoken = {"val_loss": "validation loss", "val_accuracy": "validation accuracy", "se_params": "SE parameters"}
     rows = [("this one", _value(exported.provenance.get("trial", "")), *(_score(n, exported.scores[n]) for n in names))]

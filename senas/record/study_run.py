@@ -29,6 +29,7 @@ should be, and where in its unit the gate should sit.
 | --- | --- |
 | `test_loss`, `test_accuracy` | of a comparison: on the test images |
 | `val_loss`, `val_accuracy`, `val_error` | on the validation images; the loss is the mean cross-entropy in nats |
+| `val_loss_even` | `val_loss` over every other validation image, at the end: with it one sees what their number does |
 | `train_loss` | mean over the epoch's training images |
 | `running_train_loss`, `epochs_done` | amid a long epoch of a trial that is training, by step of the optimizer |
 | `se_params`, `params`, `macs` | weights of the SE blocks, of the whole network; multiply-accumulates an image |

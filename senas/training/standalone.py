@@ -37,7 +37,8 @@ PULSE_SECONDS = 5.0
 class Standalone:
     """Trains each job's configuration by itself, from the seed's initial weights.
 
-    The backbone's initial weights and the order of the data depend on the seed alone, not on which SE blocks are there.
+    The backbone's initial weights, the order of the data and their augmentation depend on (seed, epoch, index) alone,
+    not on which SE blocks are there, nor on what was trained before.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Standalone:
         return Result(
             job=job,
             status=ended if failure is None else Status.FAILED,
-            scores={**watch.curve[-1], **tested, **costs} if failure is None else {},
+            scores={**watch.curve[-1], **watch.halves, **tested, **costs} if failure is None else {},
             curve=tuple(watch.curve),
             seconds=seconds,
             failure=failure,
@@ -179,6 +180,7 @@ class _Watch(pl.Callback):
     ) -> None:
         self.seed, self.report, self.listen = seed, report, listen
         self.curve: list[dict[str, float]] = []
+        self.halves: dict[str, float] = {}  # of the last epoch
         self.stopped = self.diverged = False
         self.spoken = time.monotonic()
 
@@ -209,10 +211,10 @@ class _Watch(pl.Callback):
         self.spoken = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"curve": self.curve}
+        return {"curve": self.curve, "halves": self.halves}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.curve = state_dict["curve"]
+        self.curve, self.halves = state_dict["curve"], state_dict.get("halves", {})
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -224,7 +226,7 @@ class _Watch(pl.Callback):
             torch.manual_seed(seed_of(self.seed, trainer.current_epoch))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        scores = dict(pl_module.scores)  # type: ignore[arg-type]
+        scores, self.halves = dict(pl_module.scores), dict(pl_module.halves)  # type: ignore[arg-type]
         self.diverged = not all(map(_finite, scores.values()))
         if not self.diverged:
             self.curve.append(scores)

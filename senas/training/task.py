@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
+from senas.core.objective import VAL_LOSS_EVEN
 from senas.core.recipe import Recipe
 from senas.training.metric import OwnMetric
 
@@ -25,6 +26,7 @@ class Classification(pl.LightningModule):
 
     scores:  of the last epoch: train_loss (with label smoothing), val_loss (without), val_accuracy, val_error, and
              those of `metrics` on the whole validation part, where the loss is finite.
+    halves:  of the last epoch: val_loss_even, over every other image of the validation part.
     tested:  test_loss, test_accuracy and test_error, once it was tested.
     """
 
@@ -32,29 +34,43 @@ class Classification(pl.LightningModule):
         super().__init__()
         self.net, self.recipe, self.metrics = net, recipe, metrics
         self.scores: dict[str, float] = {}
+        self.halves: dict[str, float] = {}
         self.tested: dict[str, float] = {}
         # Sums stay on the device during an epoch; reading them each step would make it wait.
         self._train = _Sums()
-        self._val = _Sums()
+        self._val, self._even = _Sums(), _Sums()
         self._predicted: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.recipe.channels_last:
+            images = images.to(memory_format=torch.channels_last)
+        logits: Tensor = self.net(images)
+        return logits.float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
-        loss = F.cross_entropy(self._logits(images), labels, label_smoothing=self.recipe.label_smoothing)
+        loss = F.cross_entropy(self(images), labels, label_smoothing=self.recipe.label_smoothing)
         self._train.add(loss.detach() * len(labels), None, len(labels))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch
-        logits = self._logits(images)
-        correct = (logits.argmax(1) == labels).sum()
-        self._val.add(F.cross_entropy(logits, labels, reduction="sum"), correct, len(labels))
+        first = self._val.images % 2  # the place of an image in the part, not in its batch
+        logits, labels = self._measured(batch)
+        logits_even, labels_even = logits[first::2], labels[first::2]
+        self._even.add(F.cross_entropy(logits_even, labels_even, reduction="sum"), None, len(labels_even))
         if self.metrics:
             self._predicted.append((logits, labels))
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self.validation_step(batch, batch_idx)
-        self._predicted.clear()
+        self._measured(batch)
+
+    def _measured(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """The logits of a batch, and its labels, once they are counted."""
+        images, labels = batch
+        logits = self(images)
+        correct = (logits.argmax(1) == labels).sum()
+        self._val.add(F.cross_entropy(logits, labels, reduction="sum"), correct, len(labels))
+        return logits, labels
 
     def on_test_epoch_end(self) -> None:
         loss, accuracy = self._val.means()
@@ -63,6 +79,8 @@ class Classification(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         train_loss, _ = self._train.means()
         val_loss, val_accuracy = self._val.means()
+        even, _ = self._even.means()
+        self.halves = {VAL_LOSS_EVEN: even}
         self.scores = {
             "train_loss": train_loss,
             "val_loss": val_loss,
@@ -91,12 +109,6 @@ class Classification(pl.LightningModule):
         if scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _logits(self, images: Tensor) -> Tensor:
-        if self.recipe.channels_last:
-            images = images.to(memory_format=torch.channels_last)
-        logits: Tensor = self.net(images)
-        return logits.float()
 
 
 class _Sums:
