@@ -155,6 +155,7 @@ def recipe(trainer: TrainerConfig) -> Recipe:
         schedule=trainer.schedule,
         label_smoothing=trainer.label_smoothing,
         channels_last=trainer.channels_last,
+        average=trainer.average,
     )
 
 

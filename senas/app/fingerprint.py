@@ -42,6 +42,8 @@ def setting_of(parts: Mapping[str, Any], backbone: BackboneConfig) -> dict[str, 
     told = backbone_of(backbone).plain()
     # The width is always told, as by the studies from before anything else could be said of a backbone.
     parts = {**parts, "backbone": {"width": None, **told}}
+    if "trainer" in parts and parts["trainer"]["average"] == "none":  # as before there was another
+        parts["trainer"] = {key: value for key, value in parts["trainer"].items() if key != "average"}
     return {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
 
 

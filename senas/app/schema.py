@@ -66,6 +66,7 @@ class TrainerConfig:
     channels_last: bool = MISSING
     compile: bool = MISSING
     threads: int | None = None
+    average: str = "none"
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 from senas.app.checks import backbone as backbone_of
 from senas.app.fingerprint import digest
-from senas.app.schema import BackboneConfig
+from senas.app.schema import BackboneConfig, TrainerConfig
 from senas.app.seeds import seeds_of
 from senas.app.wiring import Setup
 from senas.core.constraint import MEASURED
@@ -88,7 +88,7 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             "seeds_behind_each_score": 1,
             "epochs": len(trial.curve),
             **({"initial_weights": setup.initial} if setup.initial else {}),
-            "trainer": {key: value for key, value in asdict(config.trainer).items() if key in RECIPE},
+            "trainer": recipe_of(config.trainer),
             "objective": setup.objective.words,
             "space": {
                 "configurations": setup.space.size or f"at most {setup.space.product}",
@@ -103,6 +103,12 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             "baselines": _baselines(setup, standing),
         },
     )
+
+
+def recipe_of(trainer: TrainerConfig) -> dict[str, Any]:
+    """How it was trained, as provenance tells it. An average of the weights only where there is one."""
+    told = {key: value for key, value in asdict(trainer).items() if key in RECIPE}
+    return told if trainer.average == "none" else {**told, "average": trainer.average}
 
 
 def built(backbone: BackboneConfig, data: Images) -> dict[str, Any]:

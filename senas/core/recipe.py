@@ -6,11 +6,15 @@ from senas.errors import ConfigError
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "constant")
+AVERAGES = ("none", "ema", "swa")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network is trained. `lr` is the highest learning rate of the schedule, which spans the planned epochs."""
+    """How a network is trained. `lr` is the highest learning rate of the schedule, which spans the planned epochs.
+
+    average:  of the weights along the training, in the place of the last ones; see `training.average`.
+    """
 
     optimizer: str
     lr: float
@@ -18,12 +22,15 @@ class Recipe:
     schedule: str
     label_smoothing: float
     channels_last: bool = False
+    average: str = "none"
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise ConfigError(f'trainer.optimizer must be one of {", ".join(OPTIMIZERS)}, got "{self.optimizer}"')
         if self.schedule not in SCHEDULES:
             raise ConfigError(f'trainer.schedule must be one of {", ".join(SCHEDULES)}, got "{self.schedule}"')
+        if self.average not in AVERAGES:
+            raise ConfigError(f'trainer.average must be one of {", ".join(AVERAGES)}, got "{self.average}"')
         if not 0 < self.lr < float("inf"):
             raise ConfigError(f"trainer.lr must be a number above 0, got {self.lr}")
         if not 0 <= self.weight_decay < float("inf"):

@@ -26,6 +26,7 @@ from senas.errors import ConfigError
 from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
+from senas.training.average import Average
 from senas.training.data import Images, seed_of
 from senas.training.metric import OwnMetric
 from senas.training.task import Classification
@@ -141,12 +142,13 @@ class Standalone:
         if self.device.compile:
             task.net.compile()
         self.data.seed = job.seed
+        average = None if self.recipe.average == "none" else Average(self.recipe.average)
         trainer = pl.Trainer(
             accelerator=self.device.accelerator,
             devices=1,
             precision=self.device.precision,  # type: ignore[arg-type]
             max_epochs=job.epochs,
-            callbacks=[watch, *([_Saved(job.checkpoint)] if job.checkpoint else [])],
+            callbacks=[*([average] if average else []), watch, *([_Saved(job.checkpoint)] if job.checkpoint else [])],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -156,6 +158,8 @@ class Standalone:
         with _interruptible():
             saved = job.checkpoint if job.checkpoint and job.checkpoint.exists() else None
             trainer.fit(task, datamodule=self.data, ckpt_path=saved, weights_only=True)
+            if average:
+                average.install(task.net)
             if job.test and not watch.diverged:
                 trainer.test(task, datamodule=self.data, verbose=False)
         return task, task.tested

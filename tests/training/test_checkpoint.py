@@ -38,10 +38,14 @@ def train(evaluator: Standalone, job, report):
 
 @pytest.fixture
 def dropping(evaluator, monkeypatch):
-    """An evaluator of a network with dropout, without SE."""
-    made = evaluator()
-    monkeypatch.setattr(made, "network", lambda job: seeded(job.seed))
-    return made
+    """`dropping(average="ema")`: an evaluator of a network with dropout, without SE."""
+
+    def make(**fields):
+        made = evaluator(**fields)
+        monkeypatch.setattr(made, "network", lambda job: seeded(job.seed))
+        return made
+
+    return make
 
 
 def seeded(seed):
@@ -49,28 +53,38 @@ def seeded(seed):
     return Dropping()
 
 
-@pytest.mark.parametrize("after", [2, 3])
-def test_a_training_that_goes_on_ends_as_one_that_was_never_broken_off(tmp_path, dropping, go_on, after):
-    whole = train(dropping, Job(SEConfig(), 5, 4, tmp_path / "whole.safetensors"), go_on)
-    job = Job(SEConfig(), 5, 4, tmp_path / "parts.safetensors", tmp_path / "saved.ckpt")
+@pytest.mark.parametrize(
+    ("average", "after", "length"), [("none", 2, 4), ("none", 3, 4), ("ema", 3, 4), ("swa", 2, 8), ("swa", 8, 8)]
+)
+def test_a_training_that_goes_on_ends_as_one_that_was_never_broken_off(
+    tmp_path, dropping, go_on, average, after, length
+):
+    made = dropping(average=average)
+    whole = train(made, Job(SEConfig(), 5, length, tmp_path / "whole.safetensors"), go_on)
+    job = Job(SEConfig(), 5, length, tmp_path / "parts.safetensors", tmp_path / "saved.ckpt")
     with pytest.raises(KeyboardInterrupt):
-        train(dropping, job, broken_off(after))
+        train(made, job, broken_off(after))
     epochs = []
     torch.rand(3)  # another process would not stand at the same random number
-    result = train(dropping, job, lambda job, epoch, scores: epochs.append(epoch) or False)
-    assert epochs == list(range(after, 5))  # the epoch that was being reported when it broke off is done again
-    assert result.curve == whole.curve
+    result = train(made, job, lambda job, epoch, scores: epochs.append(epoch) or False)
+    # the epoch that was being reported when it broke off is done again
+    assert epochs == list(range(after, length + 1))
+    assert (result.curve, result.scores) == (whole.curve, whole.scores)
     mine, theirs = load_file(tmp_path / "parts.safetensors"), load_file(tmp_path / "whole.safetensors")
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
-def test_one_that_was_killed_after_its_last_epoch_is_not_trained_again(tmp_path, evaluator, go_on, se):
-    job = Job(se, 0, 2, checkpoint=tmp_path / "saved.ckpt", test=True)
-    first = train(evaluator(), job, go_on)
+@pytest.mark.parametrize("average", ["none", "ema", "swa"])
+def test_one_that_was_killed_after_its_last_epoch_is_not_trained_again(tmp_path, evaluator, go_on, se, average):
+    job = Job(se, 0, 2, tmp_path / "net.safetensors", tmp_path / "saved.ckpt", test=True)
+    first = train(evaluator(average=average), job, go_on)
+    weights = load_file(job.weights)
+    job.weights.unlink()
     reported = []
-    again = train(evaluator(), job, lambda *report: reported.append(report) or False)
+    again = train(evaluator(average=average), job, lambda *report: reported.append(report) or False)
     assert reported == []
     assert (again.status, again.scores, again.curve) == (Status.COMPLETE, first.scores, first.curve)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in load_file(job.weights).items())
 
 
 def test_a_job_without_a_checkpoint_leaves_no_file(tmp_path, evaluator, go_on, se, monkeypatch):

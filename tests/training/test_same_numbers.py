@@ -115,8 +115,10 @@ def test_batches_of_an_epoch_and_epochs_draw_differently(few):
     assert len({one for one, _ in drawn}) == len({other for _, other in drawn}) == len(drawn) == 10
 
 
-def test_a_training_that_goes_on_sees_what_one_does_that_was_never_broken_off(bench, go_on, tmp_path):
+@pytest.mark.parametrize("average", ["none", pytest.param("swa", marks=pytest.mark.slow)])
+def test_a_training_that_goes_on_sees_what_one_does_that_was_never_broken_off(bench, go_on, tmp_path, recipe, average):
     made, shown = bench
+    made.recipe = recipe(average=average)
     (whole,) = made.evaluate([job := Job(NONE, 3, 4, checkpoint=tmp_path / "whole.ckpt")], go_on)
     seen = shown[NONE, 3]
 

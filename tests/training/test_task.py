@@ -15,6 +15,7 @@ from senas.training.task import Classification
     [
         ("optimizer", "adam", 'must be one of adamw, sgd, got "adam"'),
         ("schedule", "linear", 'must be one of one_cycle, cosine, constant, got "linear"'),
+        ("average", "mean", 'must be one of none, ema, swa, got "mean"'),
         ("lr", 0, "must be a number above 0, got 0"),
         ("lr", -0.1, "must be a number above 0, got -0.1"),
         ("lr", math.inf, "must be a number above 0, got inf"),

@@ -1,0 +1,156 @@
+"""Averages of the weights along a training, which are measured and kept in the place of the last ones.
+
+Sources: Karras et al., "Analyzing and Improving the Training Dynamics of Diffusion Models", arXiv:2312.02696 (averages
+of a constant relative length); Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
+arXiv:1803.05407 (SWA).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from senas.training.seeded import undisturbed
+
+EMA_POWER = 8.0
+"""Weights of step s count as s to this power: the average lies 1 / (power + 2), a tenth of all steps so far, behind the
+last one, whatever their number."""
+SWA_SHARE = 0.25
+"""The last part of the planned steps, whose weights SWA takes the mean of."""
+
+
+def ema(step: int, planned: int) -> float:
+    """What share of the average the weights after `step` (from 1) get: s^EMA_POWER for each s, added up."""
+    return 1 - math.pow(1 - 1 / step, EMA_POWER + 1)
+
+
+def swa(step: int, planned: int) -> float:
+    """As `ema`: all of it before the last part of the training, then each step of that part the same."""
+    return 1 / max(1, step - int(planned * (1 - SWA_SHARE)))
+
+
+RULES: dict[str, Callable[[int, int], float]] = {"ema": ema, "swa": swa}
+
+
+class Average(pl.Callback):
+    """Averages the weights after each step, and has each validation measure the average.
+
+    The training goes on from its own weights: what it does is, number by number, what it does without an average.
+    Statistics of batch norm are averaged as the weights are by `ema`, and measured anew by `swa` where the mean is of
+    more than one step: in a pass over the training images, with nothing but batch norm in training mode. Other buffers
+    are those of the moment.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.rule = kind, RULES[kind]
+        self.mean: dict[str, Tensor] = {}  # float32 at least; by name in the network
+        self.buffers: dict[str, Tensor] = {}  # all of them, as they were last measured
+        self._planned = 0
+        self._own: dict[str, Tensor] = {}
+
+    def install(self, net: nn.Module) -> None:
+        """Makes the network what was measured last, for good."""
+        _fill(net, {**self.mean, **self.buffers})
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._planned = int(trainer.estimated_stepping_batches)
+        now = self._averaged(_net(pl_module))
+        wide = {name: torch.promote_types(tensor.dtype, torch.float32) for name, tensor in now.items()}
+        start = self.mean or now
+        self.mean = {n: start[n].to(now[n].device, wide[n], copy=True) for n in now}
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        share = self.rule(trainer.global_step, self._planned)
+        now = self._averaged(_net(pl_module))
+        newest = [now[name].to(mean.dtype) for name, mean in self.mean.items()]
+        get_ema_multi_avg_fn(1 - share)(list(self.mean.values()), newest, None)  # type: ignore[no-untyped-call]
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        net = _net(pl_module)
+        self._own = _copied(net.state_dict())
+        _fill(net, self.mean)
+        if self.kind == "swa" and self.rule(trainer.global_step, self._planned) < 1:
+            _recalibrate(trainer, pl_module)
+        self.buffers = _copied(dict(net.named_buffers()))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        _fill(_net(pl_module), self._own)
+        self._own = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mean": self.mean, "buffers": self.buffers}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.mean, self.buffers = state_dict["mean"], state_dict["buffers"]
+
+    def _averaged(self, net: nn.Module) -> dict[str, Tensor]:
+        """The network's tensors that an average is taken of."""
+        found = {name: parameter.detach() for name, parameter in net.named_parameters()}
+        if self.kind == "ema":
+            for path, module in _norms(net).items():
+                statistics = module.named_buffers(path)
+                found |= {name: buffer for name, buffer in statistics if buffer.is_floating_point()}
+        return found
+
+
+def _recalibrate(trainer: pl.Trainer, task: pl.LightningModule) -> None:
+    """Sets the statistics of batch norm to those of the network as it is, over the batches of this epoch."""
+    norms = _norms(_net(task))
+    if not norms:
+        return
+    batches: Any = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+    batches.sampler.set_epoch(trainer.current_epoch)
+    with undisturbed(task.device), _counting(norms), trainer.strategy.precision_plugin.forward_context():
+        for batch in batches:
+            images, _ = trainer.strategy.batch_to_device(batch)
+            task(images)
+
+
+@contextmanager
+def _counting(norms: dict[str, _BatchNorm]) -> Iterator[None]:
+    """Batch norm alone in training mode, and every batch with the same weight in its statistics."""
+    before = [(norm, norm.training, norm.momentum) for norm in norms.values()]
+    for norm in norms.values():
+        norm.reset_running_stats()
+        norm.train()
+        norm.momentum = None
+    try:
+        yield
+    finally:
+        for norm, training, momentum in before:
+            norm.train(training)
+            norm.momentum = momentum
+
+
+def _norms(net: nn.Module) -> dict[str, _BatchNorm]:
+    """Batch norm that keeps statistics, by path."""
+    return {
+        path: module
+        for path, module in net.named_modules()
+        if isinstance(module, _BatchNorm) and module.running_mean is not None
+    }
+
+
+def _net(task: pl.LightningModule) -> nn.Module:
+    net: nn.Module = task.net  # type: ignore[assignment]
+    return net
+
+
+def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    with torch.inference_mode(False), torch.no_grad():
+        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def _fill(net: nn.Module, tensors: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, own in net.state_dict().items():
+            if name in tensors:
+                own.copy_(tensors[name])
