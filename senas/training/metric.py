@@ -9,10 +9,20 @@ import torch
 from torch import Tensor
 
 from senas.core.imported import imported, spoken
-from senas.core.objective import METRICS
+from senas.core.objective import METRICS, VAL_LOSS_EVEN
 from senas.errors import ConfigError
 
-TAKEN = {*METRICS, "train_loss", "val_accuracy", "test_loss", "test_accuracy", "test_error", "seconds", "se_share"}
+TAKEN = {
+    *METRICS,
+    VAL_LOSS_EVEN,
+    "train_loss",
+    "val_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "test_error",
+    "seconds",
+    "se_share",
+}
 """Names of scores that senas gives itself."""
 TRIED = 20
 """Made-up images a class on which a metric is tried before anything is trained."""
