@@ -21,7 +21,8 @@ from itertools import combinations
 import numpy as np
 
 from senas.core.config import SEConfig
-from senas.core.scales import Array, draw_scales
+from senas.core.mixed import draw_effects
+from senas.core.scales import Array
 from senas.core.site import stages
 from senas.core.space import NONE, SearchSpace
 
@@ -43,8 +44,6 @@ SHARES: dict[str, float | None] = {
 }
 """How much each kind is expected to explain: the parts more than their interplay (hierarchy of effects; Wu and
 Hamada, "Experiments", 2009). They add up to 1: what all of them explain together may be any share."""
-WIDE = 100.0
-"""Standard deviation of the mean, in units of that of the losses: as good as not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,55 +179,20 @@ def fit(
     rng = np.random.default_rng(seed)
     rows = [{**design.columns(o.config), (CONFIGURATION, o.config): 1.0, (SEED, o.seed): 1.0} for o in observations]
     kinds = (MEAN, *design.kinds)
-    columns = {column: n for n, column in enumerate(dict.fromkeys(c for row in rows for c in row if c[0] in kinds))}
+    seen = dict.fromkeys(column for row in rows for column in row if column[0] in kinds)
+    columns = {column: n for n, column in enumerate(sorted(seen, key=lambda column: kinds.index(column[0])))}
     table = np.zeros((len(rows), len(columns)))
     for row, counts in zip(table, rows, strict=True):
         for column, count in counts.items():
             if column in columns:
                 row[columns[column]] = count
     losses = np.array([o.loss for o in observations])
-    centre, unit = losses.mean(), losses.std() or 1.0
-    y = (losses - centre) / unit
-    of_kind = [np.array([column[0] == kind for column in columns]) for kind in kinds]
-    known, *kernels = [table[:, mask] @ table[:, mask].T for mask in of_kind]
-    sizes = np.array([_share(kernel) for kernel in kernels])
-    scales = draw_scales(
-        y,
-        [kernel / size for kernel, size in zip(kernels, sizes, strict=True)],
-        rng,
-        shares=[SHARES[kind] for kind in design.kinds],
-        known=WIDE**2 * known,
-        effort=effort,
-    )
-    scales[:, :-1] /= np.sqrt(sizes)
-    spread = np.empty((len(scales), len(columns)))
-    for mask, scale in zip(of_kind, [np.full(len(scales), WIDE), *scales.T[:-1]], strict=True):
-        spread[:, mask] = scale[:, None]
-    draws = _effects(y, table, spread, scales[:, -1], rng) * unit
-    draws[:, columns[MEAN, ""]] += centre
+    free, *groups = [table[:, [column[0] == kind for column in columns]] for kind in kinds]
+    draws, scales = draw_effects(losses, free, groups, [SHARES[kind] for kind in design.kinds], rng, effort=effort)
     trained: dict[SEConfig, int] = {}
     for o in observations:
         trained[o.config] = trained.get(o.config, 0) + 1
-    return Effects(design, draws, columns, scales * unit, trained)
-
-
-def _share(kernel: Array) -> float:
-    """The variance of the losses, but for their mean, that effects of standard deviation 1 give."""
-    return float(np.trace(kernel) / len(kernel) - kernel.mean()) or 1.0
-
-
-def _effects(y: Array, table: Array, spread: Array, noise: Array, rng: np.random.Generator) -> Array:
-    """One draw of all effects for each draw of the standard deviations: (draws, columns).
-
-    By Matheron's rule: effects and noise drawn from the prior, and moved by what the data differ from what these give.
-    """
-    prior = rng.normal(size=spread.shape) * spread
-    shown = prior @ table.T + rng.normal(size=(len(spread), len(y))) * noise[:, None]
-    covariance = np.einsum("nc,sc,mc->snm", table, spread**2, table, optimize=True)
-    covariance += noise[:, None, None] ** 2 * np.eye(len(y))
-    weights = np.linalg.solve(covariance, (y - shown)[:, :, None])[:, :, 0]
-    moved: Array = prior + spread**2 * (weights @ table)
-    return moved
+    return Effects(design, draws, columns, scales, trained)
 
 
 def _normal(column: Column, count: int) -> Array:
