@@ -1,0 +1,141 @@
+"""What an audit says, in plain words: every sentence from its figures."""
+
+from collections.abc import Callable
+
+from senas.core.audit import MOST_SEEDS, POWER
+from senas.core.audited import Audited
+from senas.core.certainty import LEVEL, Estimate
+from senas.core.rungs import by_chance
+
+INTERVAL = f"{LEVEL:.0%} interval".replace("%", " %")
+
+
+def verdict(audited: Audited) -> str:
+    """Whether the configurations can be told apart, in one sentence."""
+    apart, noise = audited.told_apart, audited.noise
+    asked = f"{len(audited.names)} configurations x {len(audited.seeds)} seeds"
+    if not apart:
+        return (
+            f"These configurations cannot be told apart at this budget: of {audited.pairs} pairs, none differs by more "
+            f"than the noise allows to be said ({asked})."
+        )
+    better, worse = max(apart, key=lambda pair: abs(audited.difference(*pair).mean))
+    found = audited.difference(worse, better)
+    return (
+        f"{len(apart)} of {audited.pairs} pairs of configurations can be told apart ({asked}); {better} and {worse} "
+        f"differ most, by {nats(found.mean)} ({span(found)}), which is {found.mean / noise.noise.mean:.1f} times the "
+        "noise of one run."
+    )
+
+
+def advice(audited: Audited) -> list[str]:
+    """What one run can tell, how many seeds it takes, what the epochs and the images do, and what would help most."""
+    lines = [verdict(audited), _one_run(audited), _seeds(audited), *_images(audited), *_epochs(audited)]
+    return [*lines, _lever(audited)]
+
+
+def _one_run(audited: Audited) -> str:
+    noise = audited.noise
+    told, other = noise.reliability, noise.reliability_with_seed
+    much = "most of" if told.mean >= 0.8 else "about half of" if told.mean >= 0.4 else "little of"
+    return (
+        f"One run tells {much} what a configuration is worth: of the variance of losses, the configuration makes "
+        f"{percent(told.mean)} ({span(told, percent)}) where all are run with one seed, and {percent(other.mean)} "
+        f"({span(other, percent)}) where each run has a seed of its own."
+    )
+
+
+def _seeds(audited: Audited) -> str:
+    noise = audited.noise
+    seen = (
+        f"Two configurations with one run each, by one seed, have to differ by {nats(noise.detectable(1))} to be told "
+        f"apart {percent(POWER)} of the time"
+    )
+    if not noise.spread.low:
+        wanted = _number(noise.seeds_to_show(noise.spread.high))
+        return (
+            f"{seen}; whether configurations differ at all is not known: their spread is at most "
+            f"{nats(noise.spread.high)}, and a difference as large as that takes {wanted} seeds each."
+        )
+    wanted = _number(noise.seeds_to_show(noise.spread.mean))
+    return (
+        f"{seen}; a difference as large as the spread between configurations, {nats(noise.spread.mean)}, takes "
+        f"{wanted} seeds each."
+    )
+
+
+def _number(seeds: int | None) -> str:
+    return f"more than {MOST_SEEDS}" if seeds is None else str(seeds)
+
+
+def _images(audited: Audited) -> list[str]:
+    if audited.halves is None:
+        return []
+    share, left = audited.halves.share, audited.halves.with_twice
+    return [
+        f"Of the variance of the noise, {percent(share.mean)} ({span(share, percent)}) is that there are only "
+        f"{audited.images:,} validation images; twice as many would leave {percent(left)} of the noise."
+    ]
+
+
+def _epochs(audited: Audited) -> list[str]:
+    lines = []
+    count, few = len(audited.names), by_chance(len(audited.names))
+    if few is None:
+        many = f"with {count} configurations even perfect agreement may be chance, so tau means nothing"
+    else:
+        many = f"chance alone reaches {few:.2f} with {count} configurations"
+    if audited.agreement is not None:
+        found, (short, long) = audited.agreement, audited.epochs
+        lines.append(
+            f"The ranking after {short} epochs agrees with that after {long} by Kendall's tau of {found.mean:.2f} "
+            f"({span(found, plain)} over seeds); {many}."
+        )
+    if len(audited.rungs) > 1:
+        half, last = audited.rungs[len(audited.rungs) // 2 - 1], audited.rungs[-1]
+        lines.append(
+            f"After epoch {half.epoch} of {last.epoch} the ranking agrees with the last by Kendall's tau of "
+            f"{half.tau:.2f} ({many}); these are the same runs, so that noise agrees too."
+        )
+    return lines
+
+
+def _lever(audited: Audited) -> str:
+    """The reasons are those of `Audited.lever`."""
+    noise, leave = audited.noise, audited.epochs_leave
+    if audited.lever == "nothing":
+        return (
+            f"Nothing more is needed to rank such configurations: at least {percent(noise.reliability.low)} of what "
+            "one run shows is the configuration."
+        )
+    if audited.lever == "images" and audited.halves:
+        return (
+            f"More validation images would help first, as they cost no training: twice as many would leave "
+            f"{percent(audited.halves.with_twice)} of the noise (data.val); then more seeds, of which twice as many "
+            "leave 71 %."
+        )
+    if audited.lever == "epochs" and leave is not None:
+        return (
+            f"More epochs would help most (trainer.epochs): twice as many leave {percent(leave**0.5)} of the noise "
+            "against the spread between configurations, twice as many seeds 71 %."
+        )
+    against = "" if leave is None else f", twice the epochs about {percent(leave**0.5)}"
+    return f"More seeds would help most: twice as many leave 71 % of the noise of a mean{against}."
+
+
+def nats(value: float) -> str:
+    """A loss, with digits enough to see it."""
+    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
+def plain(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def span(found: Estimate, form: Callable[[float], str] = nats) -> str:
+    """`90 % interval 0.01 to 0.03`."""
+    return f"{INTERVAL} {form(found.low)} to {form(found.high)}"

@@ -1,0 +1,124 @@
+"""An audit as tables, as Markdown and as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from senas.core.audited import EVEN, LOSS, SHOWN_SEEDS, Audited
+from senas.core.site import Site
+from senas.report.advice import INTERVAL, advice, nats, percent
+
+FIGURES = ("", "estimate", INTERVAL)
+SEEDS = ("seeds each", "smallest difference that shows")
+CONTENDERS = ("", "seeds", "val loss", "sd", "against none", INTERVAL, "SE params", "configuration")
+RUNGS = ("epoch", "tau with the last", "of one run is configuration")
+LEFT = {"", "configuration"}
+
+Rows = list[tuple[str, ...]]
+
+
+def audit_tables(audited: Audited, sites: Sequence[Site]) -> list[Table]:
+    """For the terminal."""
+    return [_rich(header, rows) for header, rows in _tables(audited, sites)]
+
+
+def audit_markdown(audited: Audited, sites: Sequence[Site]) -> str:
+    """The words, and then the tables."""
+    words = "\n".join(f"- {line}" for line in advice(audited))
+    return "\n\n".join([words, *(_markdown(header, rows) for header, rows in _tables(audited, sites))]) + "\n"
+
+
+def audit_csv(audited: Audited, sites: Sequence[Site]) -> str:
+    """Every training, numbers in full."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    scores = (LOSS, EVEN, "val_accuracy", "train_loss", "se_params")
+    writer.writerow(("name", "seed", "trial", "epochs", "seconds", *scores, "configuration", "blocks"))
+    for longer in (False, True) if audited.longer else (False,):
+        for name in audited.names:
+            for t in audited.of(name, longer=longer):
+                numbers = [t.scores.get(score, "") for score in scores]
+                number = "" if longer else t.number  # trainings at full length are no trials of the study
+                row = (name, t.seed, number, len(t.curve), round(t.seconds, 1), *numbers)
+                writer.writerow((*row, t.config.words(sites), str(t.config)))
+    return text.getvalue()
+
+
+def _tables(audited: Audited, sites: Sequence[Site]) -> list[tuple[tuple[str, ...], Rows]]:
+    tables = [
+        (CONTENDERS, _contenders(audited, sites)),
+        (FIGURES, _figures(audited)),
+        (SEEDS, _detectable(audited)),
+        (RUNGS, _rungs(audited)),
+    ]
+    return [(header, rows) for header, rows in tables if rows]
+
+
+def _contenders(audited: Audited, sites: Sequence[Site]) -> Rows:
+    rows: Rows = []
+    for name in audited.names:
+        config, losses = audited.contenders[name], [trial.scores[LOSS] for trial in audited.of(name)]
+        against = ("", "")
+        if name != "none" and "none" in audited.names:
+            found = audited.difference(name, "none")
+            mark = " *" if found.excludes_zero else ""
+            against = (f"{found.mean:+.4f}{mark}", f"{found.low:+.4f} to {found.high:+.4f}")
+        sd = nats(float(np.std(losses, ddof=1))) if len(losses) > 1 else "-"
+        costs = f"{config.params(sites):,}"
+        rows.append((name, str(len(losses)), nats(audited.means[name]), sd, *against, costs, config.words(sites)))
+    return rows
+
+
+def _figures(audited: Audited) -> Rows:
+    noise = audited.noise
+    rows: Rows = [
+        (what, nats(found.mean), f"{nats(found.low)} to {nats(found.high)}")
+        for what, found in (
+            ("spread between configurations (sd)", noise.spread),
+            ("noise of one run, compared by a common seed (sd)", noise.noise),
+            ("noise of one run, each with a seed of its own (sd)", noise.noise_with_seed),
+        )
+    ]
+    shares = [
+        ("of one run is configuration, by a common seed", noise.reliability),
+        ("of one run is configuration, each with a seed of its own", noise.reliability_with_seed),
+    ]
+    if audited.halves:
+        shares.append((f"of the noise is the {audited.images:,} validation images", audited.halves.share))
+    rows += [(what, percent(found.mean), f"{percent(found.low)} to {percent(found.high)}") for what, found in shares]
+    if audited.agreement:
+        found, (short, long) = audited.agreement, audited.epochs
+        words = f"Kendall's tau of {short} epochs with {long}"
+        rows.append((words, f"{found.mean:.2f}", f"{found.low:.2f} to {found.high:.2f}"))
+    return rows
+
+
+def _detectable(audited: Audited) -> Rows:
+    return [(str(seeds), nats(audited.noise.detectable(seeds))) for seeds in sorted({*SHOWN_SEEDS, len(audited.seeds)})]
+
+
+def _rungs(audited: Audited) -> Rows:
+    return [(str(rung.epoch), f"{rung.tau:.2f}", _share(rung.reliability)) for rung in audited.rungs]
+
+
+def _share(value: float) -> str:
+    return "-" if np.isnan(value) else percent(value)
+
+
+def _rich(header: tuple[str, ...], rows: Rows) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=name != "configuration")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _markdown(header: tuple[str, ...], rows: Rows) -> str:
+    lines = [" | ".join(header), " | ".join("---" if name in LEFT else "---:" for name in header)]
+    lines += [" | ".join(cell.replace("|", "/") for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
