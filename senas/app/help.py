@@ -28,6 +28,8 @@ EXAMPLES = {
   senas front study.name=NAME                          as it is
   senas front study.name=NAME objective.penalty=0.02   what another penalty would recommend; nothing is trained
   senas front study.name=NAME pick=smallest study.margin=0.02""",
+    "effects": """\
+  senas effects study.name=NAME                        which places profit from SE, and how sure that is""",
     "train": """\
   senas train se=exported/NAME                         five seeds of it, of no SE and of SE everywhere, compared
   senas train se=exported/NAME seeds=10 trainer.epochs=60

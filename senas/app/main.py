@@ -12,6 +12,7 @@ from senas.errors import ConfigError, SenasError
 COMMANDS = {
     "search": "launch a study over SE configurations, or resume it",
     "front": "show a study's front again, with another penalty or pick",
+    "effects": "show what SE is worth at each site of a study, with intervals",
     "train": "train SE configurations at full length with several seeds, and compare them",
     "sites": "list where in a backbone SE blocks can go, and what they cost there",
     "export": "write an SE configuration and its weights to a folder, and check them",

@@ -154,6 +154,18 @@ class FrontConfig:
 
 
 @dataclass
+class Named:
+    name: str = MISSING
+
+
+@dataclass
+class EffectsConfig:
+    root: str = MISSING
+    study: Named = MISSING
+    trust: Any = field(default_factory=list)
+
+
+@dataclass
 class ExportConfig:
     root: str = MISSING
     study: StudyName = MISSING
@@ -214,6 +226,7 @@ class DashboardConfig:
 SCHEMAS: dict[str, type] = {
     "search": SearchConfig,
     "front": FrontConfig,
+    "effects": EffectsConfig,
     "train": TrainConfig,
     "sites": SitesConfig,
     "export": ExportConfig,

@@ -24,8 +24,8 @@ from senas.core.scales import Array
 from senas.core.two_way import dummies, freedom
 
 SPREAD_SHARE = 0.5
-"""The prior of the part of the variance that configurations explain is Beta(1/2, 1): a spread of zero then has a density
-that is neither zero nor infinite, and data may say that there is none."""
+"""The prior of the part of the variance that configurations explain is Beta(1/2, 1): a spread of zero then has a
+density that is neither zero nor infinite, and data may say that there is none."""
 ENSEMBLES = 4
 SIGNIFICANCE, POWER = 0.05, 0.8
 """Of the smallest difference that can be shown: how often one is claimed where there is none (on both sides), and how
@@ -131,7 +131,7 @@ def audit(losses: Array, seed: int = 0) -> Audit:
         [table[:, :count], table[:, count:]],
         (SPREAD_SHARE, None),
         np.random.default_rng(seed),
-        ENSEMBLES,
+        ensembles=ENSEMBLES,
     )
     return Audit(losses, scales, draws[:, 1 : 1 + count])
 

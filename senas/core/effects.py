@@ -70,7 +70,7 @@ class Design:
         options = {name: option for name, option in self.space.encode(config).items() if option != NONE}
         counts: dict[Column, float] = {(MEAN, ""): 1.0}
         for name, option in options.items():
-            for column in self._of_option(name, option):
+            for column in self.of_option(name, option):
                 counts[column] = counts.get(column, 0.0) + 1.0
         if self.interactions:
             for one, other in combinations(options, 2):
@@ -79,7 +79,9 @@ class Design:
                         counts[column] = counts.get(column, 0.0) + 1.0
         return counts
 
-    def _of_option(self, name: str, option: str) -> list[Column]:
+    @staticmethod
+    def of_option(name: str, option: str) -> list[Column]:
+        """The effects of one choice's option, not of none."""
         words = option.split(" ", 1)
         columns: list[Column] = [(BLOCK, ""), (SITE, name), (OPTION, (name, option))]
         if len(words) == 1:  # the former block: neither its width nor its placement is chosen
@@ -98,7 +100,7 @@ class Design:
         options = [(c.name, option) for c in self.space.choices for option in c.options if option != NONE]
         levels: dict[str, set[Hashable]] = {}
         for name, option in options:
-            for kind, which in self._of_option(name, option):
+            for kind, which in self.of_option(name, option):
                 levels.setdefault(kind, set()).add(which)
         kinds = [kind for kind in (PLACEMENT, WIDTH, SITE) if len(levels.get(kind, ())) > 1]
         kinds += [OPTION] if len(levels[OPTION]) > len(levels[SITE]) else []

@@ -35,7 +35,7 @@ def test_a_group_completes_to_its_files(completions, group):
         ("senas se", {"search"}),
         ("senas search", {"search"}),
         ("senas d", {"dashboard"}),
-        ("senas ", {"search", "front", "train", "sites", "export", "dashboard"}),
+        ("senas ", {"search", "front", "effects", "train", "sites", "export", "dashboard"}),
         ("senas search data=fa", {"data=fashion_mnist"}),
         ("senas search study.trials=48 sampler=t", {"sampler=tpe"}),
         ("senas search trainer.ep", {"trainer.epochs="}),

@@ -1,0 +1,76 @@
+"""senas effects: what SE is worth at each site of a study, with intervals. Nothing is trained."""
+
+from senas.app.paths import write_whole
+from senas.app.schema import EffectsConfig
+from senas.app.wiring import Setup, set_up_again
+from senas.core.certainty import LEVEL, Estimate
+from senas.core.effects import CONFIGURATION, SEED
+from senas.core.objective import METRICS, bare
+from senas.core.verdict import Verdict
+from senas.core.worth import ANY, Worth, worths
+from senas.report.console import Terminal
+from senas.report.effects import effects_csv, effects_png, effects_table
+from senas.study.optuna import read_trials
+
+
+def main(config: EffectsConfig) -> None:
+    """Prints the table, and writes it and its picture into the study's folder."""
+    setup = set_up_again(config.root, config.study.name, config.trust)
+    verdict = setup.verdict(read_trials(setup.folder.name, setup.storage, setup.space))
+    rows = worths(verdict.effects)
+    terminal = Terminal()
+    terminal.say("\n".join(_head(setup, verdict)))
+    terminal.show(effects_table(rows, bare(verdict.metric)))
+    terminal.say(_verdict(rows, verdict))
+    for name, content in effects_files(setup, verdict, rows).items():
+        write_whole(setup.folder.path / name, content)
+
+
+def effects_files(setup: Setup, verdict: Verdict, rows: list[Worth]) -> dict[str, bytes]:
+    """The table and the picture, by the name of their files."""
+    title = f"{setup.folder.name}: what an SE block adds"
+    png = effects_png(rows, title=title, metric=_spoken(verdict.metric))
+    return {"effects.csv": effects_csv(rows).encode(), "effects.png": png}
+
+
+def _head(setup: Setup, verdict: Verdict) -> list[str]:
+    effects = verdict.effects
+    seeds = {trial.seed for trial in verdict.standing.measured}
+    trainings = sum(effects.trained.values())
+    scales = [
+        ("the noise of one training", effects.noise),
+        ("what a seed does to all configurations alike", effects.scale(SEED)),
+        ("how far configurations are from the sum of their blocks", effects.scale(CONFIGURATION)),
+    ]
+    lines = [
+        f"study {setup.folder.name}: {trainings} trainings of {len(effects.trained)} configurations with {len(seeds)} "
+        f"seeds, read together; {LEVEL:.0%} intervals of what a block adds to the {_spoken(verdict.metric)}"
+    ]
+    for words, draws in scales:
+        size = Estimate.of(draws)
+        lines.append(f"  {words}: sd {size.mean:.4f} ({size.low:.4f} to {size.high:.4f})")
+    return lines
+
+
+def _verdict(rows: list[Worth], verdict: Verdict) -> str:
+    """What the intervals say, in a sentence: of placements, widths and places as wholes, else of single blocks."""
+    wholes = [row for row in rows if row.kind in ("placement", "width") or row.option == ANY]
+    parts = [row for row in rows if row.kind == "place" and row.option != ANY]
+    sure = [row for row in wholes if row.loss.excludes_zero] or [row for row in parts if row.loss.excludes_zero]
+    metric = _spoken(verdict.metric)
+    if not sure:
+        return (
+            f"No SE block's effect on the {metric} can be told from none by these trainings: all intervals include 0."
+        )
+    told = []
+    for does, some in (
+        ("lowers", [r for r in sure if r.loss.mean < 0]),
+        ("raises", [r for r in sure if r.loss.mean > 0]),
+    ):
+        named = [f"{row.name} ({row.option or row.kind})" for row in some]
+        told += [f"{does} the {metric}: {', '.join(named)}"] if named else []
+    return f"What these trainings show: SE {'; it '.join(told)}."
+
+
+def _spoken(metric: str) -> str:
+    return METRICS.get(metric, bare(metric)).partition(" (")[0]
