@@ -302,6 +302,24 @@ def test_a_study_killed_in_its_eighth_trial_ends_as_an_uninterrupted_one(program
 
 
 @pytest.mark.slow
+def test_a_study_killed_amid_a_replicate_ends_as_an_uninterrupted_one(program, started):
+    confirmed = [*LONGER, "tracking=none", "study.trials=3", "study.confirm=3"]
+    process = started("search", *confirmed)
+    lines_until(process, "trial   3")
+    time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert len(proposed("runs", "pilot")) == 4
+    resumed = program("search", *confirmed)
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert "3 trials (and 1 trained to confirm) are there already" in resumed.stdout
+    assert "3 trials (and 3 trained to confirm) in" in resumed.stdout
+    whole = program("search", *confirmed, "root=whole")
+    assert (whole.returncode, whole.stderr) == (0, "")
+    assert proposed("runs", "pilot") == proposed("whole", "pilot")
+
+
+@pytest.mark.slow
 def test_a_second_search_of_a_running_study_is_refused_and_disturbs_nothing(program, started, folder):
     process = started("search", *LONGER, "tracking=none", "study.trials=40")
     lines_until(process, "trial   0")
