@@ -26,8 +26,9 @@ from senas.report.html import FrontPage
 from senas.report.progress import SearchProgress
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Ending, Plan, Search
-from senas.study.optuna import open_proposer, storage_kept
+from senas.study.optuna import open_proposer
 from senas.study.schedule import RESULTS
+from senas.study.storage import storage_kept
 
 
 def main(config: SearchConfig) -> None:

@@ -12,7 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import optuna
 
 from senas.errors import ConfigError, StudyError
-from senas.study.optuna import open_storage
+from senas.study.storage import open_storage
 
 HOST = "127.0.0.1"
 

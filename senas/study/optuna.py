@@ -7,8 +7,7 @@ so that TPE and GP model it whole, and it is one write a choice.
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,34 +16,19 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from senas.core.address import hidden
 from senas.core.config import SEConfig
 from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
-from senas.core.trial import Failure, Status, Trial, Wanted
+from senas.core.trial import Status, Trial, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
+from senas.study.storage import mend_journal, open_storage
+from senas.study.written import ORIGIN, RECORD, SEED, STATES, STATUSES, record_of, trial_of
 
-STATES = {
-    Status.COMPLETE: TrialState.COMPLETE,
-    Status.PRUNED: TrialState.PRUNED,
-    Status.FAILED: TrialState.FAIL,
-    Status.REJECTED: TrialState.PRUNED,  # with the constraint it breaks; a failed one would teach the sampler nothing
-}
-STATUSES = {
-    TrialState.COMPLETE: Status.COMPLETE,
-    TrialState.PRUNED: Status.PRUNED,  # or rejected: its record says so
-    TrialState.FAIL: Status.FAILED,
-}
-RECORD = "senas"
-"""The user attribute of a trial that holds all of senas's record of it, and of a study that holds its fingerprint."""
-ORIGIN, SEED = "origin", "seed"
-"""User attributes of a trial that say who proposed it and its seed, where that is not the sampler and its number's."""
 DRAWS = 1000
 """Random draws for an untried configuration before the space is walked for one."""
 
@@ -118,7 +102,7 @@ class OptunaProposer:
 
     def tell(self, trial: Trial) -> None:
         running = self.asked.pop(trial.number)
-        running.set_user_attr(RECORD, _record(trial))
+        running.set_user_attr(RECORD, record_of(trial))
         for name, excess in self.constraints.excess(trial.scores).items():
             running.set_constraint(name, excess)
         values = list(trial.values) if trial.status is Status.COMPLETE else None
@@ -219,7 +203,7 @@ def open_proposer(
     if pruner is not None and len(names) > 1:
         raise ConfigError("pruner: several objectives cannot be pruned on; use objective=penalized, or pruner=none")
     if isinstance(storage, Path):
-        _mend_journal(storage)
+        mend_journal(storage)
     opened = open_storage(storage)
     try:
         study = optuna.load_study(study_name=name, storage=opened)
@@ -256,60 +240,11 @@ def read_trials(name: str, storage: str | Path, space: SearchSpace) -> list[Tria
     return [trial_of(trial, space) for trial in study.get_trials(deepcopy=False) if trial.state in STATUSES]
 
 
-def open_storage(storage: str | Path) -> BaseStorage:
-    """The journal file, or the database at a URL. Raises ConfigError where it does not answer."""
-    if isinstance(storage, Path):
-        return JournalStorage(JournalFileBackend(str(storage), JournalFileSymlinkLock(str(storage), grace_period=5)))
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
-
-    # libpq waits for ever unless told not to.
-    limits = {"connect_args": {"connect_timeout": 5}} if storage.startswith("postgresql") else None
-    try:
-        return RDBStorage(storage, engine_kwargs=limits)
-    except (SQLAlchemyError, ImportError, ValueError) as error:
-        try:
-            shown = make_url(storage).render_as_string(hide_password=True)
-        except SQLAlchemyError:
-            shown = "what you gave"
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
-        driver = shown.startswith("postgresql") and isinstance(error, ImportError)
-        way_out = 'pip install "senas[postgres]", and write postgresql+psycopg://...' if driver else "start that server"
-        raise ConfigError(
-            f"storage.url: {shown} does not open ({cause}); {way_out}, or leave storage.url out for a file"
-        ) from error
-
-
-@contextmanager
-def storage_kept(storage: str | Path) -> Iterator[None]:
-    """Inside, a database that goes away or fills up is a StudyError of one line: what was told before is kept."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        cause = hidden((str(error.__cause__ or error).splitlines() or [""])[0])
-        raise StudyError(
-            f"storage.url: {hidden(str(storage))} failed ({cause}); what finished is not lost: see to the server or "
-            "its disk, and give the same command again"
-        ) from error
-
-
 def _forget_proposal(storage: BaseStorage, trial: FrozenTrial) -> None:
     """What the Gaussian process wrote down for other processes: it would avoid it when it is asked again."""
     for key in storage.get_trial_system_attrs(trial._trial_id):
         if key.startswith("gp:relative_params:"):
             storage.set_trial_system_attr(trial._trial_id, key, "")
-
-
-def _mend_journal(path: Path) -> None:
-    """Cut off a last line that a killed process did not finish: what is appended to it would be lost with it."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
 
 
 def _check(study: optuna.Study, name: str, fingerprint: Mapping[str, Any]) -> None:
@@ -328,42 +263,3 @@ def _check(study: optuna.Study, name: str, fingerprint: Mapping[str, Any]) -> No
             f'study "{name}" is another one: {"; ".join(differs)}; give another study.name, leave the change out, or, '
             "for another penalty or pick, run `senas front`"
         )
-
-
-def _record(trial: Trial) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "config": str(trial.config),
-        "seed": trial.seed,
-        "scores": dict(trial.scores),
-        "curve": [dict(scores) for scores in trial.curve],
-        "seconds": trial.seconds,
-    }
-    if trial.failure is not None:
-        record |= {"failure": str(trial.failure), "reason": trial.reason}
-    if trial.status is Status.REJECTED:
-        record |= {"rejected": True, "reason": trial.reason}
-    if trial.repeats is not None:
-        record["repeats"] = trial.repeats
-    return record
-
-
-def trial_of(frozen: FrozenTrial, space: SearchSpace) -> Trial:
-    record = frozen.user_attrs.get(RECORD)
-    if record is None:
-        # Ended by another program (optuna-dashboard, an upgrade of the storage): there is nothing to read off it.
-        raise StudyError(f"trial {frozen.number} was not recorded by senas; this is not a study of senas")
-    return Trial(
-        number=frozen.number,
-        status=Status.REJECTED if record.get("rejected") else STATUSES[frozen.state],
-        config=space.draw(lambda name, _: str(frozen.params[name])),
-        seed=record["seed"],
-        scores=record["scores"],
-        values=tuple(frozen.values) if frozen.state is TrialState.COMPLETE else (),
-        curve=tuple(record["curve"]),
-        seconds=record["seconds"],
-        started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
-        failure=Failure(record["failure"]) if "failure" in record else None,
-        reason=record.get("reason", ""),
-        repeats=record.get("repeats"),
-        origin=frozen.user_attrs.get(ORIGIN, "sampler"),
-    )

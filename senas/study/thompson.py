@@ -18,7 +18,7 @@ from senas.core.config import SEConfig
 from senas.core.effects import Effects, Observation, fit
 from senas.core.objective import Objective, Penalized, judged, score
 from senas.core.space import SearchSpace
-from senas.study.optuna import trial_of
+from senas.study.written import trial_of
 
 RESTARTS = 4
 """Random configurations from which the best of a truth is looked for, by changing one choice at a time."""

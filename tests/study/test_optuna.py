@@ -11,7 +11,8 @@ from senas.core.config import SEConfig
 from senas.core.seeds import Seeds
 from senas.core.trial import Failure, Status, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
-from senas.study.optuna import open_storage, read_trials
+from senas.study.optuna import read_trials
+from senas.study.storage import open_storage
 
 MEDIAN = optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=0)
 

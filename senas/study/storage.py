@@ -1,0 +1,61 @@
+"""Where an Optuna study lies: a journal file, or a database by its URL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from senas.core.address import hidden
+from senas.errors import ConfigError, StudyError
+
+
+def open_storage(storage: str | Path) -> BaseStorage:
+    """The journal file, or the database at a URL. Raises ConfigError where it does not answer."""
+    if isinstance(storage, Path):
+        return JournalStorage(JournalFileBackend(str(storage), JournalFileSymlinkLock(str(storage), grace_period=5)))
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # libpq waits for ever unless told not to.
+    limits = {"connect_args": {"connect_timeout": 5}} if storage.startswith("postgresql") else None
+    try:
+        return RDBStorage(storage, engine_kwargs=limits)
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        try:
+            shown = make_url(storage).render_as_string(hide_password=True)
+        except SQLAlchemyError:
+            shown = "what you gave"
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        driver = shown.startswith("postgresql") and isinstance(error, ImportError)
+        way_out = 'pip install "senas[postgres]", and write postgresql+psycopg://...' if driver else "start that server"
+        raise ConfigError(
+            f"storage.url: {shown} does not open ({cause}); {way_out}, or leave storage.url out for a file"
+        ) from error
+
+
+@contextmanager
+def storage_kept(storage: str | Path) -> Iterator[None]:
+    """Inside, a database that goes away or fills up is a StudyError of one line: what was told before is kept."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = hidden((str(error.__cause__ or error).splitlines() or [""])[0])
+        raise StudyError(
+            f"storage.url: {hidden(str(storage))} failed ({cause}); what finished is not lost: see to the server or "
+            "its disk, and give the same command again"
+        ) from error
+
+
+def mend_journal(path: Path) -> None:
+    """Cut off a last line that a killed process did not finish: what is appended to it would be lost with it."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)

@@ -1,0 +1,64 @@
+"""A trial as Optuna keeps it, and back: what is written down is all of it."""
+
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from senas.core.space import SearchSpace
+from senas.core.trial import Failure, Status, Trial
+from senas.errors import StudyError
+
+STATES = {
+    Status.COMPLETE: TrialState.COMPLETE,
+    Status.PRUNED: TrialState.PRUNED,
+    Status.FAILED: TrialState.FAIL,
+    Status.REJECTED: TrialState.PRUNED,  # with the constraint it breaks; a failed one would teach the sampler nothing
+}
+STATUSES = {
+    TrialState.COMPLETE: Status.COMPLETE,
+    TrialState.PRUNED: Status.PRUNED,  # or rejected: its record says so
+    TrialState.FAIL: Status.FAILED,
+}
+RECORD = "senas"
+"""The user attribute of a trial that holds all of senas's record of it, and of a study that holds its fingerprint."""
+ORIGIN, SEED = "origin", "seed"
+"""User attributes of a trial that say who proposed it and its seed, where that is not the sampler and its number's."""
+
+
+def record_of(trial: Trial) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "config": str(trial.config),
+        "seed": trial.seed,
+        "scores": dict(trial.scores),
+        "curve": [dict(scores) for scores in trial.curve],
+        "seconds": trial.seconds,
+    }
+    if trial.failure is not None:
+        record |= {"failure": str(trial.failure), "reason": trial.reason}
+    if trial.status is Status.REJECTED:
+        record |= {"rejected": True, "reason": trial.reason}
+    if trial.repeats is not None:
+        record["repeats"] = trial.repeats
+    return record
+
+
+def trial_of(frozen: FrozenTrial, space: SearchSpace) -> Trial:
+    record = frozen.user_attrs.get(RECORD)
+    if record is None:
+        # Ended by another program (optuna-dashboard, an upgrade of the storage): there is nothing to read off it.
+        raise StudyError(f"trial {frozen.number} was not recorded by senas; this is not a study of senas")
+    return Trial(
+        number=frozen.number,
+        status=Status.REJECTED if record.get("rejected") else STATUSES[frozen.state],
+        config=space.draw(lambda name, _: str(frozen.params[name])),
+        seed=record["seed"],
+        scores=record["scores"],
+        values=tuple(frozen.values) if frozen.state is TrialState.COMPLETE else (),
+        curve=tuple(record["curve"]),
+        seconds=record["seconds"],
+        started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
+        failure=Failure(record["failure"]) if "failure" in record else None,
+        reason=record.get("reason", ""),
+        repeats=record.get("repeats"),
+        origin=frozen.user_attrs.get(ORIGIN, "sampler"),
+    )
