@@ -2,6 +2,7 @@
 
 senas.search(...)           launches a study, or resumes it: .front, .best(), .trials, .plot(), .export()
 senas.open_study(name)      one that was launched before
+senas.audit(...)            how much of what a search would see is noise, and what would help
 senas.train(se, ...)        several seeds at full length, compared on the test part
 senas.export(study, to)     an SE configuration and its weights, in a folder
 senas.load(folder)          an exported network, with its weights
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from senas import torchvision_beside_cpu_torch
 
 if TYPE_CHECKING:
-    from senas.app.notebook import dashboard, export, open_study, search, sites, train
+    from senas.app.notebook import audit, dashboard, export, open_study, search, sites, train
     from senas.core.block import SEBlock
     from senas.core.config import SEConfig
     from senas.exported.network import insert_se, load
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SEBlock",
     "SEConfig",
+    "audit",
     "dashboard",
     "export",
     "insert_se",

@@ -4,11 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from senas.app.paths import StudyFolder
+import yaml
+
+from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import (
     BackboneConfig,
     LatencyConfig,
     ObjectiveConfig,
+    SearchConfig,
     SitesConfig,
     SpaceConfig,
     StudyConfig,
@@ -28,14 +31,17 @@ from senas.core.trust import packages
 from senas.core.verdict import PICKS
 from senas.errors import ConfigError
 
+SEARCHING = ("search", "audit")
+"""Commands that take the configuration of a search."""
 ANSWER_SECONDS = 4.0
 """How long a server may take to answer at all."""
 
 
 def check(command: str, config: Any) -> None:
     """Raises SenasError for the first key that no command of this kind can accept."""
-    if command == "search":
+    if command in SEARCHING:
         _study(config.study)
+        _audit(config)
     elif command in ("front", "export"):
         _margin(config.study.margin)
         _penalty(config.objective.penalty)
@@ -59,7 +65,7 @@ def check(command: str, config: Any) -> None:
         shape(config)
     if network := getattr(config, "backbone", None):
         backbone(network)
-    if command == "search":
+    if command in SEARCHING:
         _objective(config.objective)
     if tracking := getattr(config, "tracking", None):
         _tracking(tracking)
@@ -181,6 +187,21 @@ def _study(study: StudyConfig) -> None:
     _margin(study.margin)
     if study.name is not None:
         StudyFolder(Path(), study.name)
+
+
+def full_epochs() -> int:
+    """The length of trainer=full."""
+    return int(yaml.safe_load((conf_dir() / "trainer" / "full.yaml").read_text())["epochs"])
+
+
+def _audit(config: SearchConfig) -> None:
+    audit, short = config.audit, config.trainer.epochs
+    if audit.configs < 2:
+        raise ConfigError(f"audit.configs must be at least 2, got {audit.configs}; one alone differs from nothing")
+    if audit.seeds < 2:
+        raise ConfigError(f"audit.seeds must be at least 2, got {audit.seeds}; one alone shows no noise")
+    if audit.full and short >= (full := full_epochs()):
+        raise ConfigError(f"audit.full compares trainer.epochs with the {full} of trainer=full, got {short}; lower it")
 
 
 def _seeds(config: TrainConfig) -> None:

@@ -24,6 +24,11 @@ EXAMPLES = {
   senas search space.constraints.params=76e3           nothing larger is trained; also macs, se_params, latency_ms
   senas search objective=pareto objective.metrics=[val_loss,latency_ms]   latency is measured before each training
   senas search --multirun objective.penalty=0.02,0.1   one study for each""",
+    "audit": """\
+  senas audit                                          6 configurations x 4 seeds: can they be told apart?
+  senas audit data=cued_digits audit.configs=8 audit.seeds=6
+  senas audit audit.full=true                          does the ranking hold at full length? takes 4 times as long
+  senas search study.audit=true                        the same before a search, which then goes on""",
     "front": """\
   senas front study.name=NAME                          as it is
   senas front study.name=NAME objective.penalty=0.02   what another penalty would recommend; nothing is trained
@@ -71,7 +76,7 @@ Start with `senas search`."""
 def command_help(command: str, what: str) -> str:
     """The help of one command: examples, the groups it has and what there is in each, its own keys."""
     conf = conf_dir()
-    text = (conf / f"{command}.yaml").read_text()
+    text = _whole(conf / f"{command}.yaml")
     groups = [line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("  - ") and ": " in line]
     chosen = [line.split(": ")[1] for line in text.splitlines() if line.startswith("  - ") and ": " in line]
     _, _, own = text.partition("- _self_\n")
@@ -81,7 +86,11 @@ def command_help(command: str, what: str) -> str:
         for group, default in zip(groups, chosen, strict=True):
             names = naturally(path.stem for path in (conf / group).glob("*.yaml"))
             rows.append(f"  {group:<10} {', '.join(f'[{n}]' if n == default else n for n in names)}")
-        rows += [] if command != "search" else [f"  {'+experiment':<10} {', '.join(_names(conf / 'experiment'))}"]
+        rows += (
+            []
+            if command not in ("search", "audit")
+            else [f"  {'+experiment':<10} {', '.join(_names(conf / 'experiment'))}"]
+        )
         parts.append("groups, as group=name (the default in brackets):\n" + "\n".join(rows))
     root = next(line for line in (conf / "base.yaml").read_text().splitlines() if line.startswith("root: "))
     parts.append("keys:\n" + "\n".join(f"  {line}" for line in [*own.strip().splitlines(), root] if line))
@@ -93,6 +102,14 @@ def command_help(command: str, what: str) -> str:
             f"(`senas {command} --cfg job` shows those of others):\n" + "\n".join(rows)
         )
     return "\n\n".join(part for part in parts if part)
+
+
+def _whole(file: Path) -> str:
+    """A command's file; where it builds on another command's, that one's."""
+    text = file.read_text()
+    based = [line.removeprefix("  - ") for line in text.splitlines() if line.startswith("  - ") and ": " not in line]
+    others = [file.with_stem(name) for name in based if name not in ("base", "_self_")]
+    return _whole(others[0]) if others else text
 
 
 def _keys(file: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from senas.errors import ConfigError, SenasError
 
 COMMANDS = {
     "search": "launch a study over SE configurations, or resume it",
+    "audit": "measure how much of what a search would see is noise, and what would help",
     "front": "show a study's front again, with another penalty or pick",
     "effects": "show what SE is worth at each site of a study, with intervals",
     "train": "train SE configurations at full length with several seeds, and compare them",

@@ -25,6 +25,8 @@ from senas.study.optuna import read_trials
 if TYPE_CHECKING:
     import pandas as pd
 
+    from senas.core.audited import Audited
+
 
 class Study:
     """A study: what was tried, where it stands, and what to take from it.
@@ -130,6 +132,71 @@ def search(*overrides: str, config: Config | None = None, trust: str | Sequence[
     if isinstance(config, str | Path):
         refuse_untrusted(named_code(checked), config, packages(trust))
     return Study(launch(checked))
+
+
+@dataclass(frozen=True)
+class NoiseAudit:
+    """What `audit` found.
+
+    figures:  `.noise` (spread, noise, reliability, `detectable(seeds)`), `.halves`, `.rungs`, `.agreement`, `.means`,
+              `.difference(name, other)`, `.told_apart`, each with its interval where it has one.
+    study:    in which it was trained.
+    """
+
+    figures: "Audited"
+    study: Study
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the configurations cannot be told apart at this budget."""
+        return self.figures.undecided
+
+    @property
+    def advice(self) -> list[str]:
+        """What it says, in words: the verdict first, last what would help most."""
+        from senas.report.advice import advice
+
+        return advice(self.figures)
+
+    @cached_property
+    def runs(self) -> "pd.DataFrame":
+        """Every training of it, one row each."""
+        from senas.report.frame import trials_frame
+
+        names = self.figures.names
+        return trials_frame([trial for name in names for trial in self.figures.of(name)], self.study._setup.sites)
+
+    def plot(self) -> Any:
+        """Its losses, what so many seeds can show, and the rungs, as a matplotlib figure."""
+        from senas.report.audit_figure import audit_figure
+
+        return audit_figure(self.figures, title=self.study.name)
+
+    def __repr__(self) -> str:
+        return f"<NoiseAudit of {self.study.name}: {self.advice[0]}>"
+
+
+def audit(
+    *overrides: str, config: Config | None = None, trust: str | Sequence[str] = (), **settings: Any
+) -> NoiseAudit:
+    """Measures how much of what a search would see is noise, in the study that `search` would launch: `senas audit`.
+
+    It takes what `search` takes.
+
+    >>> found = senas.audit(
+    ...     data="digits", trainer={"epochs": 1}, audit={"configs": 2, "seeds": 2}, tracking="none", progress=False
+    ... )
+    study digits-resnet8-...
+    >>> found.figures.noise.freedom, found.undecided
+    (1, ...)
+    """
+    from senas.app.audit import launch
+
+    checked = called("audit", overrides, settings, config)
+    if isinstance(config, str | Path):
+        refuse_untrusted(named_code(checked), config, packages(trust))
+    setup, found = launch(checked)
+    return NoiseAudit(found, Study(setup))
 
 
 def open_study(name: str, root: str = "runs", trust: str | Sequence[str] = ()) -> Study:

@@ -112,6 +112,13 @@ class StudyConfig:
 
 
 @dataclass
+class AuditConfig:
+    configs: int = 6
+    seeds: int = 4
+    full: bool = False
+
+
+@dataclass
 class SearchConfig:
     """`data`, `sampler` and `pruner` are checked against what they are handed to."""
 
@@ -128,6 +135,7 @@ class SearchConfig:
     storage: StorageConfig = MISSING
     tracking: TrackingConfig = MISSING
     study: StudyConfig = MISSING
+    audit: AuditConfig = field(default_factory=AuditConfig)
     progress: bool = True
 
 
@@ -225,6 +233,7 @@ class DashboardConfig:
 
 SCHEMAS: dict[str, type] = {
     "search": SearchConfig,
+    "audit": SearchConfig,
     "front": FrontConfig,
     "effects": EffectsConfig,
     "train": TrainConfig,

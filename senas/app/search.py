@@ -5,6 +5,7 @@ from functools import partial
 
 import yaml
 
+from senas.app.auditing import conduct, in_a_sentence, left_behind
 from senas.app.greeting import greet, say_ended, say_stopped
 from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
@@ -13,6 +14,7 @@ from senas.app.seeds import seeds_of
 from senas.app.show import exported, front_table, one_seed
 from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
+from senas.core.audited import Audited
 from senas.core.confirm import EFFORT, Confirmation
 from senas.core.constraint import MEASURED
 from senas.core.ports import Recorder
@@ -38,6 +40,14 @@ def main(config: SearchConfig) -> None:
 
 def launch(config: SearchConfig) -> Setup:
     """`main`, and the study that it ran."""
+    return run(config)[0]
+
+
+def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audited | None]:
+    """The study that ran, and its noise audit where one was asked for.
+
+    only_audit:  the study is opened, or made, and audited; nothing is searched.
+    """
     terminal = Terminal()
     setup = set_up(config)
     sampler, stop_early = sampler_factory(config, setup.space, setup.objective), pruner(config)
@@ -88,11 +98,15 @@ def launch(config: SearchConfig) -> Setup:
         )
         search = Search(plan, proposer, setup.evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
-        stopped = False
+        found: Audited | None = None
+        finished = stopped = False
         try:
             with progress, storage_kept(setup.storage):
                 _complete_record(setup, recorder, known)
-                ending = search.run(interrupt)
+                if only_audit or config.study.audit:
+                    found = conduct(setup, search, interrupt, terminal)
+                ending = None if only_audit else search.run(interrupt)
+            finished = True
         except KeyboardInterrupt:
             stopped = True
             raise
@@ -102,11 +116,12 @@ def launch(config: SearchConfig) -> Setup:
             raise
         finally:
             with interrupt.shield():
-                _conclude(terminal, setup, search.trials, recorder, finished=ending is not None)
+                _conclude(terminal, setup, search.trials, recorder, finished=finished, register=not only_audit)
                 if stopped:
                     say_stopped(terminal, setup, search.trials)
-    say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
-    return setup
+    if not only_audit:
+        say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
+    return setup, found
 
 
 def _replicate(setup: Setup, confirmation: Confirmation, trials: Sequence[Trial]) -> Wanted | None:
@@ -153,7 +168,9 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
     )
 
 
-def _conclude(terminal: Terminal, setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool) -> None:
+def _conclude(
+    terminal: Terminal, setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool, register: bool
+) -> None:
     """Writes what people look at: to the study's folder, and to the recorder."""
     standing = setup.standing(trials)
     if not standing.measured:
@@ -176,9 +193,10 @@ def _conclude(terminal: Terminal, setup: Setup, trials: list[Trial], recorder: R
     page = _page(setup, trials, picked, why).encode()
     write_whole(setup.folder.front_html, page)
     files = {"front.csv": table.csv().encode(), "front.png": png, "front.html": page, SE_FILE: se.encode()}
+    files |= left_behind(setup.folder)
     front = [trial.number for trial in standing.front()]
     description = _description(setup, standing, picked, why)
-    if finished and setup.config.tracking.register and setup.config.tracking.name != "none":
+    if finished and register and setup.config.tracking.register and setup.config.tracking.name != "none":
         _register(terminal, setup, recorder, picked, why)
     recorder.conclude(finished=finished, front=front, description=description, files=files)
 
@@ -242,6 +260,8 @@ The front over validation loss and SE parameters:
 {table.markdown()}
 
 {one_seed(setup)}
+
+{in_a_sentence(setup.folder)}
 
 `senas export study.name={setup.folder.name}{trust}` writes the recommended one with its weights; its se.yaml is among
 the artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""

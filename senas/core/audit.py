@@ -24,8 +24,8 @@ from senas.core.scales import Array
 from senas.core.two_way import dummies, freedom
 
 SPREAD_SHARE = 0.5
-"""The prior of the part of the variance that configurations explain is Beta(1/2, 1): a spread of zero then has a
-density that is neither zero nor infinite, and data may say that there is none."""
+"""The part of the variance that configurations explain is, before anything was seen, Beta(1/2, 1): a spread of zero
+then has a density that is neither zero nor infinite, and data may say that there is none."""
 ENSEMBLES = 4
 SIGNIFICANCE, POWER = 0.05, 0.8
 """Of the smallest difference that can be shown: how often one is claimed where there is none (on both sides), and how
@@ -54,12 +54,12 @@ class Audit:
     @property
     def noise(self) -> Estimate:
         """Standard deviation of one training, where it is compared by a seed that others have too."""
-        return of_scale(self.scales[:, 2])
+        return Estimate.of(self.scales[:, 2])
 
     @property
     def noise_with_seed(self) -> Estimate:
         """Standard deviation of one training, where it is compared with one of another seed."""
-        return of_scale(np.hypot(self.scales[:, 1], self.scales[:, 2]))
+        return Estimate.of(np.hypot(self.scales[:, 1], self.scales[:, 2]))
 
     @property
     def reliability(self) -> Estimate:

@@ -10,6 +10,7 @@ from senas.core import halves as parts
 from senas.core.audit import Audit, audit
 from senas.core.certainty import Estimate
 from senas.core.config import SEConfig
+from senas.core.objective import MINUS, Scores, bare
 from senas.core.rungs import Rung, agreement, rungs
 from senas.core.scales import Array
 from senas.core.trial import Trial
@@ -19,7 +20,7 @@ LOSS, EVEN = "val_loss", "val_loss_even"
 SHOWN_SEEDS = (1, 4, 8, 16)
 """Numbers of seeds that the smallest difference is told for, beside those of the audit."""
 LARGE = 0.3
-"""Images that make so much of the noise are worth doubling first: they cost no training."""
+"""Images that make so much of the noise, or of what separates the means, come first: they cost no training."""
 SURE = 0.8
 """A single training of which so much is the configuration's part is enough."""
 SEEDS_HALVE = 0.5
@@ -36,6 +37,7 @@ class Audited:
     longer:      the same at full length, where that was asked for.
     epochs:      of a search's training, and of one at full length.
     images:      in the validation part.
+    metric:      the score that is to be low; with MINUS before it where it is to be high.
     """
 
     contenders: Mapping[str, SEConfig]
@@ -44,6 +46,7 @@ class Audited:
     longer: Sequence[Trial] = ()
     epochs: tuple[int, int] = (0, 0)
     images: int = 0
+    metric: str = LOSS
 
     @cached_property
     def names(self) -> list[str]:
@@ -57,12 +60,13 @@ class Audited:
         found = {t.seed: t for t in trials if t.config == self.contenders[name] and t.seed in self.seeds}
         return [found[seed] for seed in sorted(found)]
 
-    def table(self, score: str = LOSS, *, longer: bool = False) -> Array:
-        """(names, seeds) of a score, NaN where a training has none."""
+    def table(self, score: str = "", *, longer: bool = False) -> Array:
+        """(names, seeds) of a score, or of what the audit is about; NaN where a training has none."""
+        score = score or self.metric
         table = np.full((len(self.names), len(self.seeds)), np.nan)
         for row, name in enumerate(self.names):
             for trial in self.of(name, longer=longer):
-                table[row, list(self.seeds).index(trial.seed)] = trial.scores.get(score, np.nan)
+                table[row, list(self.seeds).index(trial.seed)] = _score(trial.scores, score)
         return table
 
     @cached_property
@@ -73,7 +77,7 @@ class Audited:
     @cached_property
     def halves(self) -> parts.Halves | None:
         """What of the noise the validation images make; None where the trainings do not tell."""
-        return parts.halves(self.table(), self.table(EVEN))
+        return parts.halves(self.table(), self.table(EVEN)) if self.metric == LOSS else None
 
     @cached_property
     def rungs(self) -> list[Rung]:
@@ -82,7 +86,7 @@ class Audited:
         curves = np.full((len(self.names), len(self.seeds), length), np.nan)
         for row, name in enumerate(self.names):
             for trial in self.of(name):
-                losses = [scores.get(LOSS, np.nan) for scores in trial.curve[:length]]
+                losses = [_score(scores, self.metric) for scores in trial.curve[:length]]
                 curves[row, list(self.seeds).index(trial.seed)] = losses
         return rungs(curves)
 
@@ -145,8 +149,13 @@ class Audited:
         """What would help most: `nothing` more than one run, `images`, `epochs` or `seeds`."""
         if self.noise.reliability.low >= SURE:
             return "nothing"
-        if self.halves and self.halves.share.mean >= LARGE:
+        if self.halves and max(self.halves.noise.mean, self.halves.means.mean) >= LARGE:
             return "images"
         if self.epochs_leave is not None and self.epochs_leave < SEEDS_HALVE and not self.undecided:
             return "epochs"
         return "seeds"
+
+
+def _score(scores: Scores, name: str) -> float:
+    """NaN where it is not among them."""
+    return (-1 if name.startswith(MINUS) else 1) * scores.get(bare(name), float("nan"))

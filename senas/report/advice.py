@@ -71,10 +71,12 @@ def _number(seeds: int | None) -> str:
 def _images(audited: Audited) -> list[str]:
     if audited.halves is None:
         return []
-    share, left = audited.halves.share, audited.halves.with_twice
+    noise, between = audited.halves.noise, audited.halves.means
     return [
-        f"Of the variance of the noise, {percent(share.mean)} ({span(share, percent)}) is that there are only "
-        f"{audited.images:,} validation images; twice as many would leave {percent(left)} of the noise."
+        f"Of the variance of the noise, {percent(noise.mean)} ({span(noise, percent)}) is that there are only "
+        f"{audited.images:,} validation images; twice as many would leave {percent(audited.halves.with_twice)} of the "
+        f"noise. Of the variance between the means of configurations, these images make {percent(between.mean)} "
+        f"({span(between, percent)}): more seeds would not change that."
     ]
 
 
@@ -110,9 +112,9 @@ def _lever(audited: Audited) -> str:
         )
     if audited.lever == "images" and audited.halves:
         return (
-            f"More validation images would help first, as they cost no training: twice as many would leave "
-            f"{percent(audited.halves.with_twice)} of the noise (data.val); then more seeds, of which twice as many "
-            "leave 71 %."
+            "More validation images would help first, as they cost no training (data.val): twice as many would leave "
+            f"{percent(audited.halves.with_twice)} of the noise, and half of what they make of the variance between "
+            "configurations; then more seeds, of which twice as many leave 71 % of the noise of a mean."
         )
     if audited.lever == "epochs" and leave is not None:
         return (

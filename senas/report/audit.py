@@ -8,13 +8,15 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from senas.core.audit import POWER
 from senas.core.audited import EVEN, LOSS, SHOWN_SEEDS, Audited
+from senas.core.objective import bare
 from senas.core.site import Site
 from senas.report.advice import INTERVAL, advice, nats, percent
 
 FIGURES = ("", "estimate", INTERVAL)
-SEEDS = ("seeds each", "smallest difference that shows")
-CONTENDERS = ("", "seeds", "val loss", "sd", "against none", INTERVAL, "SE params", "configuration")
+SEEDS = ("seeds each", f"smallest difference that shows, {percent(POWER)} of the time")
+CONTENDERS = ("", "seeds", "mean", "sd", "against none", INTERVAL, "SE params", "configuration")
 RUNGS = ("epoch", "tau with the last", "of one run is configuration")
 LEFT = {"", "configuration"}
 
@@ -35,8 +37,9 @@ def audit_markdown(audited: Audited, sites: Sequence[Site]) -> str:
 def audit_csv(audited: Audited, sites: Sequence[Site]) -> str:
     """Every training, numbers in full."""
     text = io.StringIO()
+    own = [bare(audited.metric)] if bare(audited.metric) != LOSS else []
     writer = csv.writer(text, lineterminator="\n")
-    scores = (LOSS, EVEN, "val_accuracy", "train_loss", "se_params")
+    scores = (LOSS, EVEN, *own, "val_accuracy", "train_loss", "se_params")
     writer.writerow(("name", "seed", "trial", "epochs", "seconds", *scores, "configuration", "blocks"))
     for longer in (False, True) if audited.longer else (False,):
         for name in audited.names:
@@ -61,15 +64,15 @@ def _tables(audited: Audited, sites: Sequence[Site]) -> list[tuple[tuple[str, ..
 def _contenders(audited: Audited, sites: Sequence[Site]) -> Rows:
     rows: Rows = []
     for name in audited.names:
-        config, losses = audited.contenders[name], [trial.scores[LOSS] for trial in audited.of(name)]
-        against = ("", "")
+        config, losses = audited.contenders[name], audited.table()[audited.names.index(name)]
+        against, count = ("", ""), len(audited.of(name))
         if name != "none" and "none" in audited.names:
             found = audited.difference(name, "none")
             mark = " *" if found.excludes_zero else ""
             against = (f"{found.mean:+.4f}{mark}", f"{found.low:+.4f} to {found.high:+.4f}")
-        sd = nats(float(np.std(losses, ddof=1))) if len(losses) > 1 else "-"
+        sd = nats(float(np.nanstd(losses, ddof=1))) if count > 1 else "-"
         costs = f"{config.params(sites):,}"
-        rows.append((name, str(len(losses)), nats(audited.means[name]), sd, *against, costs, config.words(sites)))
+        rows.append((name, str(count), nats(audited.means[name]), sd, *against, costs, config.words(sites)))
     return rows
 
 
@@ -88,7 +91,9 @@ def _figures(audited: Audited) -> Rows:
         ("of one run is configuration, each with a seed of its own", noise.reliability_with_seed),
     ]
     if audited.halves:
-        shares.append((f"of the noise is the {audited.images:,} validation images", audited.halves.share))
+        images = f"the {audited.images:,} validation images"
+        shares.append((f"of the noise is {images}", audited.halves.noise))
+        shares.append((f"of what separates the means is {images}", audited.halves.means))
     rows += [(what, percent(found.mean), f"{percent(found.low)} to {percent(found.high)}") for what, found in shares]
     if audited.agreement:
         found, (short, long) = audited.agreement, audited.epochs

@@ -49,7 +49,7 @@ def _losses(axes: Axes, audited: Audited) -> None:
     axes.set_yticks(rows, audited.names)
     axes.invert_yaxis()
     axes.margins(y=0.1)
-    axes.set_xlabel("validation loss (nats)")
+    axes.set_xlabel(spoken(audited.metric))
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -66,7 +66,7 @@ def _seeds(axes: Axes, audited: Audited) -> None:
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seeds each, compared seed by seed")
-    axes.set_ylabel(f"{LOSS} (nats)")
+    axes.set_ylabel(spoken(audited.metric))
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -79,3 +79,8 @@ def _rungs(axes: Axes, audited: Audited) -> None:
     axes.set_ylim(-1.05, 1.05)
     axes.set_xlabel("epoch")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
+
+
+def spoken(metric: str) -> str:
+    """What is measured, for an axis."""
+    return "validation loss (nats)" if metric == LOSS else metric

@@ -65,7 +65,7 @@ def effects_figure(rows: Sequence[Worth], *, title: str, metric: str) -> Figure:
     axes.axvline(0, color=DARK, linewidth=0.8)
     axes.set_yticks(list(places), [_label(row) for row in rows], fontsize=8)
     axes.set_xlabel(
-        f"what it adds to the {metric}, with its {INTERVAL}\n(blue lowers it, orange raises it, of grey it is not known)"
+        f"what it adds to the {metric}, with its {INTERVAL}\n(blue lowers it, orange raises it, grey may be either)"
     )
     axes.set_title(title, fontsize=11)
     axes.grid(axis="x", alpha=0.25)

@@ -24,6 +24,8 @@ class SearchProgress:
     seeds:  how many its proposals have; with several, each line says which.
     """
 
+    what = "trial"
+
     def __init__(self, terminal: Terminal, *, total: int, sites: tuple[Site, ...], bar: bool, seeds: int = 1) -> None:
         self.terminal, self.total, self.sites, self.seeds = terminal, total, sites, seeds
         self.running: Trial | None = None
@@ -59,12 +61,11 @@ class SearchProgress:
 
     def started(self, trial: Trial, standing: Standing) -> None:
         self._say_rejected()
-        self.done = sum(t.counts for t in standing.trials)
+        self.done = sum(map(self._counts, standing.trials))
         self.found = _found(standing)
         if self.left is None:
-            self.left = TimeLeft(
-                self.total, self.done, [t.seconds for t in standing.trials if t.counts], time.monotonic
-            )
+            earlier = [t.seconds for t in standing.trials if self._counts(t)]
+            self.left = TimeLeft(self.total, self.done, earlier, time.monotonic)
         self.left.started()
         self.running = trial
         self._draw(0.0)
@@ -77,7 +78,7 @@ class SearchProgress:
 
     def words(self) -> str:
         """What the study has so far, and how long it will take."""
-        known = self.left and self.running and self.running.proposed  # how many replicates there will be is not
+        known = self.left and self.running and self._planned(self.running)  # how many replicates there will be is not
         left = self.left.words(self.share) if self.left and known else ""
         rejected = f"{self.rejected} rejected" if self.rejected else ""
         return "  ".join(words for words in (*self.found, rejected, left) if words)
@@ -87,12 +88,12 @@ class SearchProgress:
         self.share = share
         if self.bar is None:
             return
-        if self.running and not self.running.proposed:
+        if self.running and not self._planned(self.running):
             words = f"{self.running.origin}, seed {self.running.seed}"
             self.bar.update(self.task, completed=self.done, description=words)
         else:
             number = min(self.done + 1, self.total)
-            self.bar.update(self.task, completed=self.done + share, description=f"trial {number} of {self.total}")
+            self.bar.update(self.task, completed=self.done + share, description=f"{self.what} {number} of {self.total}")
 
     def finished(self, trial: Trial, standing: Standing) -> None:
         if trial.status is Status.REJECTED:
@@ -101,17 +102,25 @@ class SearchProgress:
             return
         self._say_rejected()
         if self.left is not None:
-            if trial.proposed:
-                self.left.ended(counts=trial.counts)
+            if self._planned(trial):
+                self.left.ended(counts=self._counts(trial))
             else:
                 self.left.passed()
         silent = time.monotonic() - self.said > SILENCE_SECONDS
         self._say(self._line(trial, standing))
-        self.done = sum(t.counts for t in standing.trials)
+        self.done = sum(map(self._counts, standing.trials))
         self.share = 0.0
         self.found = _found(standing)
         if self.bar is None and silent and self.done < self.total and self.left:
-            self._say(f"{self.done} of {self.total} trials  {self.words()}")
+            self._say(f"{self.done} of {self.total} {self.what}s  {self.words()}")
+
+    def _planned(self, trial: Trial) -> bool:
+        """Whether it is one of those that `total` is about."""
+        return trial.proposed
+
+    def _counts(self, trial: Trial) -> bool:
+        """Whether it brings the end nearer."""
+        return trial.counts
 
     def _keep_rejected(self, trial: Trial) -> None:
         """One line for many: with a narrow bound most proposals are rejected. Starting points have their own."""
