@@ -1,26 +1,20 @@
 """senas export: write an SE configuration and its trained weights to a folder, and check them."""
 
-import hashlib
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from senas.app.fingerprint import digest
 from senas.app.schema import ExportConfig
-from senas.app.show import exported
+from senas.app.show import exported, find
 from senas.app.trusted import modules_of
-from senas.app.wiring import Setup, set_up_again
-from senas.core.trial import Job, Status, Trial
+from senas.app.weights import trained
+from senas.app.wiring import set_up_again
+from senas.core.trial import Trial
 from senas.core.trust import suggested
-from senas.errors import ConfigError, ExportError
+from senas.errors import ConfigError
 from senas.exported.card import Parity, same_loss
 from senas.exported.folder import write
-from senas.exported.network import with_weights
 from senas.exported.onnx import check_installed
 from senas.exported.target import replaced
 from senas.report.console import Terminal
-from senas.study.loop import weights_path
 from senas.study.optuna import read_trials
 
 FORMATS = ("torch", "onnx")
@@ -38,12 +32,12 @@ def main(config: ExportConfig) -> None:
     setup = set_up_again(config.root, config.study.name, config.trust)
     folder = Path(config.to or Path("exported") / setup.folder.name)
     trials = read_trials(setup.folder.name, setup.storage, setup.space)
-    standing = setup.standing(trials, config.objective.penalty, config.study.margin)
-    picked, why = standing.pick(config.pick or setup.config.objective.pick)
-    package = exported(setup, standing, picked, why)
+    findings = find(setup, trials, config.pick, config.objective.penalty, config.study.margin)
+    picked, why, decided = findings.pick
+    package = exported(setup, trials, findings)
     before = replaced(folder, package.provenance, overwrite=config.overwrite)
     terminal.say(f"trial {picked.number} of {setup.folder.name}: {picked.config.words(setup.sites)} ({why})")
-    net = _trained(terminal, setup, picked)
+    net = trained(terminal, setup, picked)
     validation = setup.data.val_dataloader()
     parity = write(
         folder,
@@ -58,6 +52,8 @@ def main(config: ExportConfig) -> None:
     if before:
         terminal.say(f"replaced {before} in {folder}")
     _say_written(terminal, folder, parity, picked, setup.config.backbone.target)
+    if not decided:
+        terminal.warn(f"trial {picked.number} only leads: what the study recommends is undecided at this budget")
 
 
 def _say_written(terminal: Terminal, folder: Path, parity: Parity, picked: Trial, target: str | None) -> None:
@@ -84,43 +80,3 @@ def _say_written(terminal: Terminal, folder: Path, parity: Parity, picked: Trial
         f'  about = senas.read("{folder}")  # mean, std, classes, shape, scores\n'
         f'  net = senas.insert_se(your_network, "{folder}/se.yaml", example_input)'
     )
-
-
-def _trained(terminal: Terminal, setup: Setup, trial: Trial) -> Any:
-    """The trial's network with its weights: those of the search, of an earlier export, or trained again."""
-    job = Job(trial.config, trial.seed, len(trial.curve))
-    kept = _retrained(setup, trial)
-    for weights in (weights_path(setup.folder.weights, trial.number), kept):
-        if weights.exists():
-            try:
-                return with_weights(setup.evaluator.network(job), weights)
-            except ExportError as error:
-                terminal.warn(f"{error}; they are not used")
-    with tempfile.TemporaryDirectory() as spare:
-        weights = _train_again(terminal, setup, trial, Path(spare) / "weights.safetensors")
-        net = with_weights(setup.evaluator.network(job), weights)
-        try:
-            kept.parent.mkdir(exist_ok=True)
-            partial = kept.with_suffix(".partial")
-            shutil.copyfile(weights, partial)
-            partial.replace(kept)
-        except OSError as error:
-            terminal.warn(f"the weights cannot be kept in {kept.parent} for another export: {error.strerror}")
-    return net
-
-
-def _retrained(setup: Setup, trial: Trial) -> Path:
-    """Where weights that an export trained are kept, by all that they depend on: the search's folder has its own."""
-    identity = f"{digest(setup.fingerprint)} {trial.config} {trial.seed} {len(trial.curve)}"
-    return setup.folder.path / "retrained" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
-
-
-def _train_again(terminal: Terminal, setup: Setup, trial: Trial, weights: Path) -> Path:
-    """The trial's weights from its seed: a search keeps only those of the front."""
-    setup.evaluator.check()
-    terminal.say(f"its weights were not kept: training it again, seed {trial.seed}, {len(trial.curve)} epochs")
-    job = Job(trial.config, trial.seed, len(trial.curve), weights)
-    (result,) = setup.evaluator.evaluate([job], lambda job, epoch, scores: False)
-    if result.status is not Status.COMPLETE:
-        raise ExportError(f"trial {trial.number} could not be trained again: {result.reason}")
-    return weights

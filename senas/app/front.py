@@ -2,7 +2,7 @@
 
 from senas.app.schema import FrontConfig
 from senas.app.seeds import beside
-from senas.app.show import show_front
+from senas.app.show import find, show_front
 from senas.app.wiring import set_up_again
 from senas.report.console import Terminal
 from senas.study.optuna import read_trials
@@ -13,7 +13,7 @@ def main(config: FrontConfig) -> None:
     setup = set_up_again(config.root, config.study.name, config.trust)
     trials = read_trials(setup.folder.name, setup.storage, setup.space)
     standing = setup.standing(trials, config.objective.penalty, config.study.margin)
-    picked, why = standing.pick(config.pick or setup.config.objective.pick)
+    findings = find(setup, trials, config.pick, config.objective.penalty, config.study.margin)
     volume, (loss, params) = standing.hypervolume(), standing.reference
     terminal = Terminal()
     terminal.say(
@@ -21,4 +21,4 @@ def main(config: FrontConfig) -> None:
         f"{len(standing.measured)} trained to the end; hypervolume {volume:,.0f} of {loss * params:,.0f} nats x "
         "parameters (how much of what lies between guessing and the largest SE the front beats; more is better)"
     )
-    show_front(terminal, setup, standing, picked, why)
+    show_front(terminal, setup, findings)

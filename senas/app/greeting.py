@@ -13,6 +13,7 @@ from senas.core.constraint import spoken
 from senas.core.space import SearchSpace
 from senas.core.trial import Status, Trial
 from senas.report.console import Terminal
+from senas.report.findings import Findings
 from senas.report.time_left import duration
 from senas.study.loop import Ending
 
@@ -61,8 +62,16 @@ def say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> No
     )
 
 
-def say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: Ending | None, *, new: int) -> None:
-    standing = setup.standing(trials)
+def say_ended(
+    terminal: Terminal,
+    setup: Setup,
+    trials: Sequence[Trial],
+    ending: Ending | None,
+    findings: Findings | None,
+    *,
+    new: int,
+) -> None:
+    """findings: None where no trial was trained to the end."""
     done, name = sum(trial.counts for trial in trials), _override("study.name", setup.folder.name)
     root = "" if setup.config.root == "runs" else f" {_override('root', setup.config.root)}"
     if ending is Ending.EXHAUSTED:
@@ -77,12 +86,12 @@ def say_ended(terminal: Terminal, setup: Setup, trials: list[Trial], ending: End
     terminal.say(f"\n{opening}")
     if rejected := sum(trial.status is Status.REJECTED for trial in trials):
         terminal.say(f"{rejected} proposals broke a constraint, and were not trained")
-    if not standing.measured:
+    if findings is None:
         terminal.say("no trial was trained to the end")
         return
-    another = "objective.penalty=0.02" if setup.config.objective.name == "penalized" else "pick=smallest"
-    picked, why = standing.pick(setup.config.objective.pick)
-    show_front(terminal, setup, standing, picked, why)
+    penalized = setup.config.objective.name == "penalized" and setup.config.objective.pick == "best"
+    another = "objective.penalty=0.02" if penalized else "study.margin=0.02"
+    show_front(terminal, setup, findings)
     folder, trust = str(Path("exported") / setup.folder.name), spoken_trust(setup.config)
     recorded = setup.config.tracking.name != "none"
     look = f"senas dashboard {name}{root}" if recorded else f"open {setup.folder.front_html} in a browser"

@@ -7,13 +7,12 @@ from typing import Any
 
 from senas.app.fingerprint import digest
 from senas.app.paths import StudyFolder
-from senas.app.show import one_seed
+from senas.app.weights import trained
 from senas.app.wiring import Setup
-from senas.core.trial import Job, Trial
-from senas.exported.network import with_weights
 from senas.record.dataset import PartUsed
 from senas.record.registry import Recommended
-from senas.study.loop import weights_path
+from senas.report.console import Terminal
+from senas.report.findings import Findings, percent, ranged
 from senas.training.data import Images
 
 EXAMPLES = 4
@@ -55,30 +54,36 @@ def _digest(data: Images, name: str, fingerprint: Mapping[str, object]) -> str:
     return hashed.hexdigest()[:16]
 
 
-def recommended(setup: Setup, picked: Trial, why: str) -> Recommended | None:
-    """The pick with its weights; None where they were not kept."""
-    weights = weights_path(setup.folder.weights, picked.number)
-    if not weights.exists():
-        return None
+def recommended(terminal: Terminal, setup: Setup, findings: Findings) -> Recommended:
+    """The pick, or what leads where nothing is decided, with its weights: trained again where they were not kept."""
+    picked, why, decided = findings.pick
     scores, words, config = picked.scores, picked.config.words(setup.sites), setup.config
-    job = Job(picked.config, picked.seed, len(picked.curve))
+    loss, known = findings.shown(findings.picked.loss), findings.picked
     images, _ = next(iter(setup.data.val_dataloader()))
     example = images.repeat((EXAMPLES // len(images) + 1, 1, 1, 1))[:EXAMPLES].numpy()
     values = {name: f"{scores[name]:.6g}" for name in ("val_loss", "val_accuracy") if name in scores}
     counts = {name: f"{scores[name]:.0f}" for name in ("se_params", "params", "macs") if name in scores}
+    beside = "\n".join(f"- {line}" for line in findings.comparisons)
+    chosen = f"trial {picked.number}: {why}" if decided else f"trial {picked.number}, which **leads**: {why}"
     return Recommended(
-        network=lambda: with_weights(setup.evaluator.network(job), weights),
+        network=lambda: trained(terminal, setup, picked),
         example=example,
         classes=len(setup.data.classes),
+        decided=decided,
         about=_about(setup.folder, config.backbone.name, config.data["name"]),
         description=f"""\
 **{config.backbone.name}** for **{config.data["name"]}**, with these Squeeze-and-Excitation (SE) blocks: {words}.
 
-Found by the study **{setup.folder.name}** as its trial {picked.number}: {why}. Trained {len(picked.curve)} epochs;
-validation loss {scores["val_loss"]:.4f}, accuracy {scores.get("val_accuracy", float("nan")):.2%};
+Found by the study **{setup.folder.name}** as its {chosen}. Trained {len(picked.curve)} epochs with seed {picked.seed};
+of this training validation loss {scores["val_loss"]:.4f}, accuracy {scores.get("val_accuracy", float("nan")):.2%};
 {scores["se_params"]:,.0f} of its {scores["params"]:,.0f} parameters are SE's.
 
-**One seed** stands behind these figures. {one_seed(setup)}
+**{findings.spoken} of this configuration: {ranged(loss)}**, expected over seeds; on the front with a probability of
+{percent(known.on_front)}; {known.trainings} of the trainings were its own. Its {findings.spoken}
+
+{beside}
+
+{findings.behind}
 
 Input: float32 images {setup.data.shape} in [0, 1], then (image - mean) / std with mean {_rounded(setup.data.mean)} and
 std {_rounded(setup.data.std)} (one value a channel). Output: logits of {len(setup.data.classes)} classes.""",
@@ -88,7 +93,12 @@ std {_rounded(setup.data.std)} (one value a channel). Output: logits of {len(set
             "epochs": str(len(picked.curve)),
             "configuration": str(picked.config),
             "sites": words,
-            "seeds_behind_each_score": "1",
+            "verdict": findings.verdict,
+            "trainings": str(known.trainings),
+            f"expected_{findings.name}": f"{loss.mean:.6g}",
+            "expected_low": f"{loss.low:.6g}",
+            "expected_high": f"{loss.high:.6g}",
+            "probability_on_front": f"{known.on_front:.3g}",
             **values,
             **counts,
         },
@@ -98,8 +108,9 @@ std {_rounded(setup.data.std)} (one value a channel). Output: logits of {len(set
 def _about(folder: StudyFolder, backbone: str, data: str) -> str:
     return (
         f"What the senas study {folder.name} recommends: {backbone} for {data}, with Squeeze-and-Excitation blocks at "
-        "some of its layers. The alias `recommended` is at the latest recommendation; each version tells which "
-        "configuration it is, how it was found, and on how many seeds."
+        "some of its layers. The alias `recommended` is at what the study recommended when it last ended; where that "
+        "was undecided there is none, and the alias `leading` is at what led. Each version tells which configuration "
+        "it is, how it was found, and how sure that is."
     )
 
 

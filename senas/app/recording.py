@@ -16,7 +16,7 @@ from senas.app.paths import MlflowStore, StudyFolder
 from senas.app.schema import TrackingConfig
 from senas.core.address import hidden
 from senas.core.objective import Scores
-from senas.core.ports import Pulse, Recorder
+from senas.core.ports import Claims, Pulse, Recorder
 from senas.core.trial import Trial
 from senas.errors import ConfigError
 from senas.report.console import Terminal
@@ -42,7 +42,13 @@ class NoRecord:
         return None
 
     def conclude(
-        self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]
+        self,
+        *,
+        finished: bool,
+        front: Sequence[int],
+        description: str,
+        files: Mapping[str, bytes],
+        claims: Claims | None = None,
     ) -> None: ...
 
 

@@ -11,19 +11,19 @@ from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
 from senas.app.seeds import seeds_of
-from senas.app.show import exported, front_table, one_seed
+from senas.app.show import claims, exported, find, front_table
 from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
 from senas.core.audited import Audited
 from senas.core.confirm import EFFORT, Confirmation
 from senas.core.constraint import MEASURED
 from senas.core.ports import Recorder
-from senas.core.standing import Standing
 from senas.core.trial import Job, Status, Trial, Wanted
 from senas.errors import ExportError, SenasError, SpaceError, StudyError
 from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
 from senas.report.figure import front_png
+from senas.report.findings import INTERVAL, Findings
 from senas.report.html import FrontPage
 from senas.report.progress import SearchProgress
 from senas.study.interrupt import Interrupt
@@ -99,6 +99,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
         search = Search(plan, proposer, setup.evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
         found: Audited | None = None
+        findings: Findings | None = None
         finished = stopped = False
         try:
             with progress, storage_kept(setup.storage):
@@ -116,11 +117,13 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             raise
         finally:
             with interrupt.shield():
-                _conclude(terminal, setup, search.trials, recorder, finished=finished, register=not only_audit)
+                findings = _conclude(setup, search.trials, recorder, finished=finished)
                 if stopped:
                     say_stopped(terminal, setup, search.trials)
+        if findings and not only_audit and config.tracking.register and config.tracking.name != "none":
+            _register(terminal, setup, recorder, findings)
     if not only_audit:
-        say_ended(terminal, setup, search.trials, ending, new=len(search.trials) - len(known))
+        say_ended(terminal, setup, search.trials, ending, findings, new=len(search.trials) - len(known))
     return setup, found
 
 
@@ -168,59 +171,52 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
     )
 
 
-def _conclude(
-    terminal: Terminal, setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool, register: bool
-) -> None:
-    """Writes what people look at: to the study's folder, and to the recorder."""
-    standing = setup.standing(trials)
-    if not standing.measured:
+def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished: bool) -> Findings | None:
+    """Writes what people look at: to the study's folder, and to the recorder. None where no trial came to its end."""
+    if not setup.standing(trials).measured:
         recorder.conclude(
             finished=finished, front=(), description=f"No trial of {setup.folder.name} finished yet.", files={}
         )
-        return
-    picked, why = standing.pick(setup.config.objective.pick)
-    table = front_table(setup, standing, picked)
+        return None
+    findings = find(setup, trials)
+    table = front_table(setup, findings).csv().encode()
     png = front_png(
         title=f"{setup.folder.name}: {setup.config.backbone.name} on {setup.config.data['name']}",
-        measured=standing.measured,
-        front=standing.front(),
-        picked=picked,
+        findings=findings,
         sites=setup.sites,
     )
-    se = se_yaml(exported(setup, standing, picked, why), setup.sites)
-    write_whole(setup.folder.front_csv, table.csv().encode())
+    se = se_yaml(exported(setup, trials, findings), setup.sites)
+    write_whole(setup.folder.front_csv, table)
     write_whole(setup.folder.front_png, png)
-    page = _page(setup, trials, picked, why).encode()
+    page = _page(setup, findings).encode()
     write_whole(setup.folder.front_html, page)
-    files = {"front.csv": table.csv().encode(), "front.png": png, "front.html": page, SE_FILE: se.encode()}
-    files |= left_behind(setup.folder)
-    front = [trial.number for trial in standing.front()]
-    description = _description(setup, standing, picked, why)
-    if finished and register and setup.config.tracking.register and setup.config.tracking.name != "none":
-        _register(terminal, setup, recorder, picked, why)
-    recorder.conclude(finished=finished, front=front, description=description, files=files)
+    files = {"front.csv": table, "front.png": png, "front.html": page, SE_FILE: se.encode()}
+    recorder.conclude(
+        finished=finished,
+        front=[point.trial.number for point in findings.front if point.trial],
+        description=_description(setup, trials, findings),
+        files={**files, **left_behind(setup.folder)},
+        claims=claims(setup, findings),
+    )
+    return findings
 
 
-def _register(terminal: Terminal, setup: Setup, recorder: Recorder, picked: Trial, why: str) -> None:
-    """The pick in MLflow's model registry. It takes some seconds, and is done only where the pick changed."""
+def _register(terminal: Terminal, setup: Setup, recorder: Recorder, findings: Findings) -> None:
+    """The pick in MLflow's model registry. It takes some seconds, and a training where its weights were not kept; both
+    only where the pick changed."""
     from senas.app.recorded import recommended
 
-    model = recommended(setup, picked, why)
-    if model is None:
-        terminal.warn(f"trial {picked.number} is not registered in MLflow: its weights were not kept")
-        return
     try:
-        address = recorder.register(model)
+        address = recorder.register(recommended(terminal, setup, findings))
     except ExportError as error:  # the record is concluded all the same
-        terminal.warn(f"trial {picked.number} is not registered in MLflow: {error}")
+        terminal.warn(f"trial {findings.pick.trial.number} is not registered in MLflow: {error}")
         return
     if address:
         terminal.say(f"registered in MLflow: {address}")
 
 
-def _page(setup: Setup, trials: list[Trial], picked: Trial, why: str) -> str:
-    config, data, standing = setup.config, setup.data, setup.standing(trials)
-    measured = standing.measured
+def _page(setup: Setup, findings: Findings) -> str:
+    config, data, measured = setup.config, setup.data, findings.measured
     return FrontPage(
         title=setup.folder.name,
         subtitle=f"{config.backbone.name} on {config.data['name']}: {data.counts.train:,} training and "
@@ -228,40 +224,42 @@ def _page(setup: Setup, trials: list[Trial], picked: Trial, why: str) -> str:
         question=f"Which of the {len(setup.sites)} sites of {config.backbone.name} should get a "
         "Squeeze-and-Excitation (SE) block, how narrow, and where in its unit should the gate sit? Each trial trained "
         "the network with one choice.",
-        measured=measured,
-        front=standing.front(),
-        picked=picked,
-        why=why,
+        findings=findings,
         sites=setup.sites,
         hypervolumes={
-            trial.number: setup.standing(measured[:count]).hypervolume() for count, trial in enumerate(measured, 1)
+            trial.number: setup.standing(list(measured[:count])).hypervolume()
+            for count, trial in enumerate(measured, 1)
         },
-        seeds=one_seed(setup),
-        baselines=setup.baselines,
     ).html()
 
 
-def _description(setup: Setup, standing: Standing, picked: Trial, why: str) -> str:
-    config = setup.config
-    table, trust = front_table(setup, standing, picked), spoken_trust(config)
-    rejected = sum(trial.status is Status.REJECTED for trial in standing.trials)
-    configurations = len({trial.config for trial in standing.measured})
-    again = len(standing.measured) - configurations
+def _description(setup: Setup, trials: list[Trial], findings: Findings) -> str:
+    config, pick = setup.config, findings.pick
+    rejected = sum(trial.status is Status.REJECTED for trial in trials)
+    configurations = len(findings.points)
+    again = len(findings.measured) - configurations
+    named = f"**trial {pick.trial.number}**, {pick.trial.config.words(setup.sites).replace('|', '/')}"
+    verdict = f"Recommended: {named} ({pick.why})." if pick.decided else f"**Undecided.** {pick.why}: {named}."
+    beside = "\n".join(f"- {line}" for line in findings.comparisons)
     return f"""\
 Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a Squeeze-and-Excitation block, on
 **{config.data["name"]}**? {configurations} configurations were trained, {config.trainer.epochs} epochs each.{
         f" {again} trainings more had another seed." if again else ""
     }{f" {rejected} proposals broke a constraint, and were not trained." if rejected else ""}
 
-Recommended: **trial {picked.number}**, {picked.config.words(setup.sites).replace("|", "/")} ({why}).
+{verdict} Its {findings.spoken}
 
-The front over validation loss and SE parameters:
+{beside}
 
-{table.markdown()}
+The front over {findings.spoken} and SE parameters, {INTERVAL}s in brackets:
 
-{one_seed(setup)}
+{front_table(setup, findings).markdown()}
 
 {in_a_sentence(setup.folder)}
 
-`senas export study.name={setup.folder.name}{trust}` writes the recommended one with its weights; its se.yaml is among
+{findings.behind}
+
+`senas export study.name={setup.folder.name}{spoken_trust(config)}` writes {
+        "the recommended one" if pick.decided else "the one that leads"
+    } with its weights; its se.yaml is among
 the artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""

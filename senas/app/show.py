@@ -7,15 +7,18 @@ from typing import Any
 from senas.app.checks import backbone as backbone_of
 from senas.app.fingerprint import digest
 from senas.app.schema import BackboneConfig, TrainerConfig
-from senas.app.seeds import seeds_of
 from senas.app.wiring import Setup
+from senas.core.certainty import LEVEL, Estimate
+from senas.core.config import SEConfig
 from senas.core.constraint import MEASURED
 from senas.core.latency import SPREAD
 from senas.core.objective import own_scores
-from senas.core.standing import Standing
+from senas.core.ports import Claims
 from senas.core.trial import Status, Trial
+from senas.core.verdict import Pick, Point, Verdict
 from senas.exported.package import Exported
 from senas.report.console import Terminal
+from senas.report.findings import INTERVAL, Elsewhere, Findings
 from senas.report.table import FrontTable
 from senas.training.data import Images
 
@@ -29,44 +32,134 @@ size. Never where they lie, nor what to import."""
 LATENCY = "median of the repeats, in milliseconds for the whole batch; measured before training"
 
 
-def front_table(setup: Setup, standing: Standing, picked: Trial) -> FrontTable:
-    """The front over (validation loss, SE parameters), and the pick where it is not on it."""
-    trials = standing.front()
-    if picked.number not in {trial.number for trial in trials}:
-        trials = sorted([*trials, picked], key=lambda trial: trial.scores["se_params"])
+def find(
+    setup: Setup, trials: list[Trial], how: str | None = None, penalty: float | None = None, margin: float | None = None
+) -> Findings:
+    """What the study can claim with these trials, and what `how` picks; None: what its objective says.
+
+    It takes from a tenth of a second to some ten. Raises StudyError where no trial was trained to its end.
+    """
+    how = how or setup.config.objective.pick
+    verdict = setup.verdict(trials, penalty, margin)
+    numbered = how.startswith("trial:")  # any, also of those that the verdict does not read
+    pick = Pick(*setup.standing(trials).pick(how), decided=True) if numbered else verdict.pick(how)
+    picked = pick.trial.config
+    moved = verdict.elsewhere(picked)
+    return Findings(
+        measured=setup.standing(trials).measured,
+        points=[verdict.point(config) for config in verdict.first],
+        front=verdict.front,
+        how=how,
+        pick=pick,
+        picked=verdict.point(picked)._replace(trial=verdict.first.get(picked, pick.trial)),
+        against=verdict.against(picked),
+        baselines=setup.baselines,
+        outside=[name for name, config in setup.baselines.items() if config not in setup.space],
+        elsewhere=_elsewhere(setup, verdict, moved) if moved else None,
+        metric=verdict.metric,
+        behind=_behind(setup, verdict, trials),
+    )
+
+
+def _elsewhere(setup: Setup, verdict: Verdict, moved: Sequence[SEConfig]) -> Elsewhere:
+    params = [config.params(setup.sites) for config in moved]
+    return Elsewhere(sum(params) / len(params), Estimate.of(verdict.effects.losses(moved).mean(1)))
+
+
+def _behind(setup: Setup, verdict: Verdict, trials: list[Trial]) -> str:
+    """How much stands behind every figure, and what kind of figure it is."""
+    read = verdict.standing.measured
+    seeds = ", ".join(map(str, sorted({trial.seed for trial in read})))
+    there = len(setup.standing(trials).measured)
+    of = f" (of {there:,}; the newest, and all of what was trained more than once)" if len(read) < there else ""
+    several = len(read) > len(verdict.first)
+    advice = "" if several else " None was trained with a second seed: study.confirm=16 trains contenders again."
+    return (
+        f"Behind these figures {'stand' if len(read) > 1 else 'stands'} {_count(len(read), 'training')}{of} of "
+        f"{_count(len(verdict.first), 'configuration')}, with the seed{'s' * (',' in seeds)} {seeds}, read together by "
+        f"a model of what each SE block adds: means over seeds, with {INTERVAL}s.{advice}"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def front_table(setup: Setup, findings: Findings) -> FrontTable:
+    """The front over (loss, SE parameters), and the pick where it is not on it."""
     own = [*own_scores(setup.objective), *([MEASURED] if setup.timing else [])]
-    return FrontTable(trials=trials, picked=picked.number, sites=setup.sites, own=own)
+    return FrontTable(findings=findings, sites=setup.sites, own=[name for name in own if name != findings.name])
 
 
-def show_front(terminal: Terminal, setup: Setup, standing: Standing, picked: Trial, why: str) -> None:
-    """The front, what is recommended and why."""
-    terminal.show(front_table(setup, standing, picked).rich())
-    terminal.say(f"* recommended: trial {picked.number}, {picked.config.words(setup.sites)}", style="bold")
-    terminal.say(f"  {why}")
-    terminal.say(f"  {one_seed(setup)}", style="dim")
-    if setup.timing and MEASURED in picked.scores:
+def show_front(terminal: Terminal, setup: Setup, findings: Findings) -> None:
+    """The front, what is recommended or leads, why, and what it is beside the baselines."""
+    pick = findings.pick
+    terminal.show(front_table(setup, findings).rich())
+    name = f"trial {pick.trial.number}, {pick.trial.config.words(setup.sites)}"
+    if pick.decided:
+        terminal.say(f"* recommended: {name}", style="bold")
+        terminal.say(f"  {pick.why}")
+    else:
+        terminal.say(pick.why.removesuffix(". It leads"), style="bold")
+        terminal.say(f"leads: {name}")
+    terminal.say("\n".join(f"  {line}" for line in findings.comparisons))
+    terminal.say(f"  {findings.behind}", style="dim")
+    if setup.timing and MEASURED in pick.trial.scores:
         terminal.say(
-            f"  {MEASURED}: {setup.timing.words}; that of trial {picked.number} is {picked.scores[MEASURED]:.4g}, with "
-            f"{picked.scores[SPREAD]:.2g} between its quartiles. Smaller differences are noise.",
+            f"  {MEASURED}: {setup.timing.words}; that of trial {pick.trial.number} is "
+            f"{pick.trial.scores[MEASURED]:.4g}, with {pick.trial.scores[SPREAD]:.2g} between its quartiles. Smaller "
+            "differences are noise.",
             style="dim",
         )
 
 
-def one_seed(setup: Setup) -> str:
-    """What stands behind every number of this study."""
-    seeds = seeds_of(setup.config)
-    with_seed = f"seed {seeds.first}"
-    if seeds.rotated > 1:
-        with_seed = f"one of the seeds {seeds.first} to {seeds.first + seeds.rotated - 1}"
-    return (
-        f"Each figure is one training with {with_seed}. Two seeds of one configuration often differ "
-        "by more than two configurations do."
+def stated(findings: Findings) -> dict[str, Any]:
+    """What is known of the pick, as se.yaml tells it; numbers in full would pretend."""
+
+    def plain(estimate: Estimate) -> dict[str, float]:
+        shown = findings.shown(estimate)
+        return {key: round(value, 5) for key, value in asdict(shown).items()}
+
+    picked = findings.picked
+    return {
+        "verdict": findings.verdict,
+        f"expected_{findings.name}": plain(picked.loss),
+        "trainings": picked.trainings,
+        "probability_on_front": round(picked.on_front, 3),
+        **{f"minus_{name}": plain(apart) for name, apart in findings.against.items()},
+        "interval_probability": LEVEL,
+        "in_words": findings.comparisons,
+    }
+
+
+def claims(setup: Setup, findings: Findings) -> Claims:
+    """What the study can claim, as a recorder keeps it."""
+    picked, none = findings.picked, findings.picked.from_none
+    facts = {
+        "verdict": findings.verdict,
+        "recommended": picked.config.words(setup.sites) if findings.pick.decided else "",
+        "leads": "" if findings.pick.decided else picked.config.words(setup.sites),
+        "not_distinguishable_from_no_se": "true" if findings.like_no_se else "false",
+    }
+    apart = findings.shown(none) if none else None
+    minus = {"minus_none": apart.mean, "minus_none_low": apart.low, "minus_none_high": apart.high} if apart else {}
+    return Claims(
+        facts=facts,
+        scores={**_estimate(findings, picked), **minus},
+        estimates=estimates(findings),
     )
 
 
-def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Exported:
-    """A trial as what se.yaml says of it."""
+def estimates(findings: Findings) -> dict[int, dict[str, float]]:
+    """What is known of each configuration, by the number of its first trial."""
+    return {point.trial.number: _estimate(findings, point) for point in findings.points if point.trial}
+
+
+def exported(setup: Setup, trials: list[Trial], findings: Findings) -> Exported:
+    """What is picked, as se.yaml tells it."""
     config, data = setup.config, setup.data
+    trial, why, _ = findings.pick
+    same = [t for t in findings.measured if t.config == trial.config]
     return Exported(
         config=trial.config,
         backbone=built(config.backbone, data),
@@ -84,8 +177,9 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             **({"split_seed": config.data["split_seed"]} if "split_seed" in config.data else {}),
             **split_of(config.data),
             "seed": trial.seed,
-            **({"seeds": seeds} if len(seeds := sorted({t.seed for t in standing.measured})) > 1 else {}),
-            "seeds_behind_each_score": 1,
+            "seeds": sorted({t.seed for t in findings.measured}),
+            "seeds_of_this_configuration": sorted({t.seed for t in same}),
+            "certainty": stated(findings),
             "epochs": len(trial.curve),
             **({"initial_weights": setup.initial} if setup.initial else {}),
             "trainer": recipe_of(config.trainer),
@@ -98,9 +192,9 @@ def exported(setup: Setup, standing: Standing, trial: Trial, why: str) -> Export
             **({"latency": {**setup.timing.plain(), "score": LATENCY}} if setup.timing else {}),
             "sampler": _words(config.sampler),
             "pruner": _words(config.pruner),
-            "trials": _outcomes(standing.trials),
+            "trials": _outcomes(trials),
             "setting": digest(setup.fingerprint)[:12],
-            "baselines": _baselines(setup, standing),
+            "baselines": _baselines(setup, findings),
         },
     )
 
@@ -150,7 +244,18 @@ def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:
     }
 
 
-def _baselines(setup: Setup, standing: Standing) -> dict[str, dict[str, Any]]:
+def _baselines(setup: Setup, findings: Findings) -> dict[str, dict[str, Any]]:
     """No SE, and SE everywhere at r = 16, where the study measured them."""
-    found = {name: [t for t in standing.measured if t.config == config] for name, config in setup.baselines.items()}
+    found = {name: [t for t in findings.measured if t.config == config] for name, config in setup.baselines.items()}
     return {name: {"trial": t[0].number, "scores": dict(t[0].scores)} for name, t in found.items() if t}
+
+
+def _estimate(findings: Findings, point: Point) -> dict[str, float]:
+    loss = findings.shown(point.loss)
+    return {
+        f"expected_{findings.name}": loss.mean,
+        "expected_low": loss.low,
+        "expected_high": loss.high,
+        "probability_on_front": point.on_front,
+        "trainings": float(point.trainings),
+    }

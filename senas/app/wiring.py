@@ -1,7 +1,8 @@
 """From a checked configuration to the parts of a study, wired together."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, make_dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -27,7 +28,7 @@ from senas.core.objective import MINUS, Objective, Pareto, Penalized
 from senas.core.site import Site
 from senas.core.space import SearchSpace, check_ratios, search_space
 from senas.core.standing import Standing
-from senas.core.trial import Trial
+from senas.core.trial import Status, Trial
 from senas.core.trust import packages
 from senas.core.verdict import Verdict
 from senas.errors import ConfigError
@@ -43,6 +44,8 @@ from senas.training.standalone import Standalone
 
 BATCH_FOR_LOOKING = 1
 """Batch size where data are only looked at."""
+FITTED = 200
+"""Trainings that a study's verdict reads at most: some ten seconds on one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,12 @@ class Setup:
     def verdict(
         self, trials: list[Trial], penalty: float | None = None, margin: float | None = None, effort: float = 1.0
     ) -> Verdict:
-        """What the study can claim with these trials. Raises StudyError where none was trained to its end."""
-        standing = self.standing(trials, penalty, margin)
+        """What the study can claim with these trials. Raises StudyError where none was trained to its end.
+
+        Of more than FITTED trainings those are read that have a baseline or a second seed, and the newest: which they
+        are must not depend on how well they did, or the lucky ones would be read.
+        """
+        standing = self.standing(_read(trials, self.baselines.values()), penalty, margin)
         return Verdict(standing, self.space, self.baselines, self.config.study.seed, effort)
 
     def start(self) -> tuple[list[SEConfig], list[str]]:
@@ -128,6 +135,18 @@ class Setup:
             if plain[group][key]:
                 plain[group][key] = hidden(plain[group][key])
         return plain
+
+
+def _read(trials: list[Trial], baselines: Iterable[SEConfig]) -> list[Trial]:
+    """Those that a model of all is fitted to: its time grows with the cube of their number."""
+    measured = [trial for trial in trials if trial.status is Status.COMPLETE and trial.repeats is None]
+    if len(measured) <= FITTED:
+        return trials
+    times = Counter(trial.config for trial in measured)
+    first = {trial.number for trial in measured if times[trial.config] > 1 or trial.config in set(baselines)}
+    newest = sorted(measured, key=lambda trial: (trial.number in first, trial.number))[-FITTED:]
+    kept, numbers = {trial.number for trial in newest}, {trial.number for trial in measured}
+    return [trial for trial in trials if trial.number in kept or trial.number not in numbers]
 
 
 def set_up(config: SearchConfig) -> Setup:

@@ -29,6 +29,19 @@ Listen = Callable[[Job, Pulse], None]
 """Told every few seconds how far a job is. Short epochs have no pulse."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a study can claim, for a recorder.
+
+    facts:   of the study, in words, by name.
+    scores:  of what it recommends, or of what leads, and `estimates` of configurations, by the first trial of each.
+    """
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
+    estimates: Mapping[int, Scores] = field(default_factory=dict)
+
+
 class Proposer(Protocol):
     """Chooses what to try next. Its storage is the truth of a study: what it was told survives a crash."""
 
@@ -87,5 +100,16 @@ class Recorder(Protocol):
     def register(self, recommended: Any) -> str | None:
         """The network that the study recommends, kept for use: its address where it is new, else None."""
 
-    def conclude(self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]) -> None:
-        """The search ended: by itself (`finished`) or stopped. `description` is Markdown; `files` by name."""
+    def conclude(
+        self,
+        *,
+        finished: bool,
+        front: Sequence[int],
+        description: str,
+        files: Mapping[str, bytes],
+        claims: Claims | None = None,
+    ) -> None:
+        """The search ended: by itself (`finished`) or stopped. `description` is Markdown; `files` by name.
+
+        claims:  what it can claim by now; None where nothing can be claimed, or nobody asked.
+        """

@@ -15,7 +15,7 @@ from senas.core.objective import bare, judged, score
 from senas.core.space import SearchSpace
 from senas.core.standing import PICKS as BY_SCORE
 from senas.core.standing import Standing
-from senas.core.trial import Trial
+from senas.core.trial import CONFIRM, Trial
 from senas.errors import StudyError
 
 RECOMMENDED = "recommended"
@@ -131,12 +131,16 @@ class Verdict:
         """The loss of a configuration minus that of each baseline in the space, and of its blocks at random places."""
         mine = self.effects.losses([config])[:, 0]
         others = {name: [each] for name, each in self.baselines.items() if each in self.space and each != config}
-        others[RANDOM] = elsewhere(self.space, config, SHUFFLES, np.random.default_rng(self.seed))
+        others[RANDOM] = self.elsewhere(config)
         return {
             name: Estimate.of(mine - self.effects.losses(configs).mean(1))
             for name, configs in others.items()
             if configs
         }
+
+    def elsewhere(self, config: SEConfig) -> list[SEConfig]:
+        """Configurations that stand for the blocks of this one at random places; none where they cannot be moved."""
+        return elsewhere(self.space, config, SHUFFLES, np.random.default_rng(self.seed))
 
     def pick(self, how: str) -> Pick:
         """What `recommended`, `best`, `knee`, `smallest`, `budget:<params>` or `trial:<n>` names.
@@ -160,10 +164,11 @@ class Verdict:
             return None
         wanted = self.certainty.would_decide(margin, float(np.median(self.effects.noise)))
         total = sum(count for _, count in wanted)
+        confirmed = sum(trial.origin == CONFIRM for trial in self.standing.trials)
         return (
             f"undecided at this budget: no configuration is within {margin:g} of the lowest loss with a probability of "
             f"{LEVEL:g}; about {total} more trainings of {len(wanted)} configurations would decide it: "
-            f"study.confirm={total}, or a larger study.margin"
+            f"study.confirm={confirmed + total}, or a larger study.margin"
         )
 
     def _recommended(self) -> Pick:

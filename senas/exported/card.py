@@ -100,9 +100,19 @@ def _head(exported: Exported, sites: Sequence[Site]) -> str:
     return (
         f"# {_cell(exported.backbone['name'])}{on}, {having}\n\n"
         f"A network that tells images of {len(exported.classes)} classes apart, with trained weights."
-        f"{search if 'study' in exported.provenance else ''} A Squeeze-and-Excitation (SE) block weighs the channels "
-        "of a feature map by factors that it computes from their means or maxima."
+        f"{search if 'study' in exported.provenance else ''}{_caveat(exported)} A Squeeze-and-Excitation (SE) block "
+        "weighs the channels of a feature map by factors that it computes from their means or maxima."
     )
+
+
+def _caveat(exported: Exported) -> str:
+    """What must not be overlooked: that nothing was decided, or that the blocks may do nothing."""
+    told = exported.provenance.get("certainty", {})
+    none = told.get("minus_none")
+    like_none = bool(exported.config) and none and none["low"] <= 0 <= none["high"]
+    undecided = " **It only leads: which one to recommend was undecided at the budget of that search.**"
+    doubted = " **It could not be told apart from the same network without SE.**"
+    return (undecided if told.get("verdict") == "undecided" else "") + (doubted if like_none else "")
 
 
 def _what_it_is(exported: Exported) -> str:
@@ -187,12 +197,34 @@ def _comparison(exported: Exported) -> str:
         rows.append((words, _value(baselines[key]["trial"]), *cells))
     table = _table(("configuration", "trial", *(spoken.get(name, _cell(name)) for name in names)), rows)
     return (
-        "## Compared with\n\nMeasured in the same study, on the validation images, after the last epoch.\n\n"
-        + "\n\n".join([table, *missing])
+        "## Compared with\n\nMeasured in the same study, on the validation images, after the last epoch; one training "
+        "each.\n\n" + "\n\n".join([table, *missing])
+    )
+
+
+def _certainty(exported: Exported) -> str:
+    """Of a configuration that a study's trainings were read together for."""
+    told, seed = exported.provenance["certainty"], exported.provenance.get("seed")
+    own = _cell(exported.provenance.get("seeds_of_this_configuration", []))
+    undecided = "**Undecided.** No configuration of this study is sure enough to be recommended; this one leads.\n\n"
+    rows = [
+        (_cell(name.replace("_", " ")), _value(value))
+        for name, value in told.items()
+        if name not in ("in_words", "interval_probability")
+    ]
+    words = "\n".join(f"- {_cell(line)}" for line in told.get("in_words", ()))
+    return (
+        f"{undecided if told.get('verdict') == 'undecided' else ''}The weights, and every score above, are of one "
+        f"training, with seed {seed}. This configuration was trained with the seeds {own}. A model of what each SE "
+        "block adds read all trainings of the study together; below, `mean` is what it expects over seeds, and "
+        f"between `low` and `high` that lies with a probability of {told.get('interval_probability', 0.9):.0%}.\n\n"
+        f"{_table(('', ''), rows)}\n\nIn words:\n\n{words}\n\nNo test image was used."
     )
 
 
 def _seeds(exported: Exported) -> str:
+    if "certainty" in exported.provenance:
+        return "## What stands behind the figures\n\n" + _certainty(exported)
     seeds, seed = exported.provenance.get("seeds_behind_each_score"), exported.provenance.get("seed")
     if seeds != 1:
         return "## What stands behind the figures\n\n" + (f"{seeds} seeds behind each." if seeds else "Not recorded.")

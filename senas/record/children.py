@@ -17,7 +17,7 @@ PAGE = 200  # runs read at once: few enough for a slow server to answer in time
 class Child:
     """What the store has of a trial: its run, whether that was written to its end, and what it holds.
 
-    points:  values of metrics by (name, step), while the run is not ended.
+    points:  values of metrics by (name, step), while the run is not ended; `claimed` the latest of all metrics.
     """
 
     run_id: str
@@ -25,6 +25,7 @@ class Child:
     tags: dict[str, str]
     params: bool = False
     points: dict[tuple[str, int], float] = field(default_factory=dict)
+    claimed: dict[str, float] = field(default_factory=dict)
 
     def new(self, metrics: Sequence[Metric]) -> list[Metric]:
         """Those that the run does not have: a trial that is trained anew writes no point twice."""
@@ -47,7 +48,9 @@ def children(client: MlflowClient, experiment_id: str, parent: str) -> dict[int,
             if number not in found or ended:
                 points = {} if ended else _points(client, run)
                 params = ended or bool(run.data.params)
-                found[number] = Child(run.info.run_id, ended, dict(run.data.tags), params, points)
+                found[number] = Child(
+                    run.info.run_id, ended, dict(run.data.tags), params, points, dict(run.data.metrics)
+                )
         token = page.token
         if not token:
             return found

@@ -16,7 +16,7 @@ from mlflow.entities import Experiment, Metric
 
 from senas.core.config import SEConfig
 from senas.core.objective import Scores
-from senas.core.ports import Pulse
+from senas.core.ports import Claims, Pulse
 from senas.core.site import Site
 from senas.core.trial import Status, Trial
 from senas.record.address import DOWN, connect, hidden, reach, reason, refused
@@ -27,7 +27,7 @@ from senas.record.dataset import PartUsed, inputs
 from senas.record.limits import cut_lines, key, run_tags
 from senas.record.registry import Recommended, model_name, register
 from senas.record.study_run import NOTE, begin, experiment_called
-from senas.record.trial_run import ENDS, PARETO, STANDING, TrialRuns, front_tags, times
+from senas.record.trial_run import ENDS, PARETO, STANDING, TrialRuns, claimed, front_tags, times
 from senas.record.view import link, save_view
 
 HYPERVOLUME = "hypervolume"
@@ -155,11 +155,21 @@ class MlflowRecorder:
         self._front = frozenset(front)
         self._try(self._catch_up)
 
-    def conclude(self, *, finished: bool, front: Sequence[int], description: str, files: Mapping[str, bytes]) -> None:
+    def conclude(
+        self,
+        *,
+        finished: bool,
+        front: Sequence[int],
+        description: str,
+        files: Mapping[str, bytes],
+        claims: Claims | None = None,
+    ) -> None:
         """The search ended: by itself (`finished`) or stopped. Never raises because of MLflow."""
         self._front = frozenset(front)
         self._try(self._catch_up)
         self._try(self._write_volumes)
+        if claims:
+            self._try(lambda: self._write_claims(claims))
         self._try(lambda: self._client.set_tag(self.run_id, NOTE, cut_lines(description)))
         self._try(lambda: self._upload(files))
         self._try(self._save_view)
@@ -286,6 +296,19 @@ class MlflowRecorder:
             self._followed |= set(self._volumes)
             self._volumes = {}
             self._measured = time.monotonic()
+
+    def _write_claims(self, claims: Claims) -> None:
+        """What is known of the study and of each configuration, with the first trial of it: a step for each time that
+        it was found out, and nothing where it has not changed."""
+        now, step = round(time.time() * 1000), len(self._children)
+        tags = {f"senas.{name}": value for name, value in claims.facts.items()}
+        told = self._client.get_run(self.run_id).data.metrics
+        self._client.log_batch(self.run_id, claimed(claims.scores, told, now, step), tags=run_tags(tags))
+        for number, estimate in claims.estimates.items():
+            if child := self._children.get(number):
+                if new := claimed(estimate, child.claimed, now, step):
+                    self._client.log_batch(child.run_id, new)
+                child.claimed |= {key(name): value for name, value in estimate.items()}
 
     def _upload(self, files: Mapping[str, bytes]) -> None:
         with tempfile.TemporaryDirectory() as folder:

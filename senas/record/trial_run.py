@@ -127,6 +127,12 @@ def _metric(name: str, value: float, milliseconds: int, step: int) -> Metric:
     return Metric(key(name), float(value) if math.isfinite(value) else math.nan, milliseconds, step)
 
 
+def claimed(scores: Scores, told: Mapping[str, float], milliseconds: int, step: int) -> list[Metric]:
+    """What can be claimed by now, where it is not what was told last."""
+    new = {name: value for name, value in scores.items() if told.get(key(name)) != value}
+    return [_metric(name, value, milliseconds, step) for name, value in new.items()]
+
+
 def same_value(one: float, other: float) -> bool:
     """Whether two values of a metric are one: NaN equals itself."""
     return one == other or (math.isnan(one) and math.isnan(other))

@@ -1,23 +1,31 @@
 """Trials as a pandas DataFrame, for notebooks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from senas.core.config import spoken_block
+from senas.core.objective import Scores
 from senas.core.site import Site
 from senas.core.trial import Trial
 
 
-def trials_frame(trials: Sequence[Trial], sites: Sequence[Site], **marks: Sequence[int]) -> pd.DataFrame:
+def trials_frame(
+    trials: Sequence[Trial],
+    sites: Sequence[Site],
+    estimates: Mapping[int, Scores] | None = None,
+    **marks: Sequence[int],
+) -> pd.DataFrame:
     """One row a trial, indexed by its number: its scores, what each site has, and how it came about.
 
-    marks:  columns of true and false, by name: the numbers of the trials that are true.
+    estimates:  what is known of configurations, by the number of the first trial that trained each.
+    marks:      columns of true and false, by name: the numbers of the trials that are true.
     """
     rows = [
         {
             **{f"{name}": trial.number in numbers for name, numbers in marks.items()},
             "configuration": trial.config.words(sites),
+            **(estimates or {}).get(trial.number, {}),
             **trial.scores,
             **{
                 site.name: spoken_block(trial.config[site.name], site) if site.name in trial.config else "none"

@@ -3,15 +3,18 @@
 Picture and strips are SVG in the page; a few lines of script show what is under the pointer and sort the table.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from string import Template
 
 from senas.core.block import Block, SEBlock
+from senas.core.certainty import Estimate
 from senas.core.config import BASELINES, SEConfig
 from senas.core.site import Site
-from senas.core.trial import Trial
+from senas.core.verdict import RANDOM, Point
+from senas.report.findings import WORDS, Findings, between, percent, ranged, signed_between, size
 from senas.report.page import PAGE
 from senas.report.table import spoken
 
@@ -25,113 +28,166 @@ class FrontPage:
 
     subtitle:      data and backbone.
     question:      a sentence for whoever never saw senas.
-    measured:      every trial trained to the end; `front` those that no other beats, fewest SE parameters first.
-    picked, why:   the recommended trial, and how it was chosen.
     hypervolumes:  after each trial, by its number; in nats x parameters.
-    seeds:         what stands behind each figure, in words.
-    baselines:     configurations that every study is measured against, by name.
     """
 
     title: str
     subtitle: str
     question: str
-    measured: Sequence[Trial]
-    front: Sequence[Trial]
-    picked: Trial
-    why: str
+    findings: Findings
     sites: Sequence[Site]
     hypervolumes: Mapping[int, float]
-    seeds: str
-    baselines: Mapping[str, SEConfig]
 
     def html(self) -> str:
         """The whole page."""
-        baselines = _baselines(self.measured, self.baselines)
-        scores = self.picked.scores
+        found, pick = self.findings, self.findings.pick
+        words = f"trial {pick.trial.number}: {pick.trial.config.words(self.sites)}"
         return Template(PAGE).substitute(
             title=escape(self.title),
             subtitle=escape(self.subtitle),
             question=escape(self.question),
-            cards=_cards(self, baselines),
-            scatter=self._scatter(baselines),
-            strip=_strip(self.picked.config, self.sites, named=True),
-            pick=f"trial {self.picked.number}: {escape(self.picked.config.words(self.sites))}",
-            why=escape(self.why),
-            pickfacts=f"validation loss {scores['val_loss']:.4f} · {scores['se_params']:,.0f} SE parameters",
-            rows="".join(self._row(trial, baselines) for trial in self._listed()),
+            cards=_cards(found),
+            scatter=self._scatter(),
+            strip=_strip(found.picked.config, self.sites, named=True),
+            pick=f"{'Recommended' if pick.decided else 'Undecided; what leads'}: {escape(words)}",
+            kind=self._kind,
+            why=escape(pick.why.removesuffix(". It leads")),
+            metric=escape(found.spoken),
+            beside="".join(f"<li>{escape(line)}</li>" for line in found.comparisons),
+            rows="".join(map(self._row, self._listed())),
             volume=_volume(self.hypervolumes),
-            seeds=escape(self.seeds),
-            trials=f"{len(self.measured)}",
+            behind=escape(found.behind),
+            trainings=f"{len(found.measured)}",
+            configurations=f"{len(found.points)}",
         )
 
-    def _listed(self) -> list[Trial]:
+    @property
+    def _kind(self) -> str:
+        return "recommended" if self.findings.pick.decided else "leads, undecided"
+
+    def _listed(self) -> list[Point]:
         """The front first, then the others, the lowest loss first."""
-        on_front = {trial.number for trial in self.front}
-        rest = sorted((t for t in self.measured if t.number not in on_front), key=lambda t: t.scores["val_loss"])
-        return [*self.front, *rest]
+        on_front = {point.config for point in self.findings.front}
+        rest = sorted((p for p in self.findings.points if p.config not in on_front), key=lambda p: p.loss.mean)
+        return [*self.findings.front, *rest]
 
-    def _role(self, trial: Trial, baselines: Mapping[int, str]) -> str:
-        words = ["recommended"] if trial.number == self.picked.number else []
-        words += ["front"] if trial.number in {t.number for t in self.front} else []
-        words += [f"baseline {baselines[trial.number]}"] if trial.number in baselines else []
-        return ", ".join(words)
+    def _roles(self, point: Point) -> list[str]:
+        roles = [self._kind] if self.findings.is_picked(point) else []
+        roles += ["front"] if point.config in {each.config for each in self.findings.front} else []
+        return roles + [f"baseline {name}" for name, c in self.findings.baselines.items() if c == point.config]
 
-    def _row(self, trial: Trial, baselines: Mapping[int, str]) -> str:
-        s, role = trial.scores, self._role(trial, baselines)
-        accuracy = s.get("val_accuracy")
+    def _row(self, point: Point) -> str:
+        loss, roles = self.findings.shown(point.loss), self._roles(point)
+        none = self.findings.shown(point.from_none) if point.from_none and point.config else None
+        macs = point.trial.scores.get("macs", 0) if point.trial else 0
         cells = [
-            (trial.number, f"{trial.number}"),
-            (s["val_loss"], f"{s['val_loss']:.4f}"),
-            (accuracy or 0, "" if accuracy is None else f"{accuracy:.2%}"),
-            (s["se_params"], f"{s['se_params']:,.0f}"),
-            (s.get("macs", 0), spoken(s.get("macs", 0))),
+            (_number(point), f"{_number(point)}"),
+            (loss.mean, f"{loss.mean:.4f}<small>{between(loss)}</small>"),
+            (none.mean if none else 0, f"{none.mean:+.4f}<small>{signed_between(none)}</small>" if none else ""),
+            (point.on_front, escape(percent(point.on_front))),
+            (point.trainings, f"{point.trainings}"),
+            (size(point), f"{size(point):,.0f}"),
+            (macs, spoken(macs)),
         ]
         numbers = "".join(f'<td class="n" data-v="{value!r}">{text}</td>' for value, text in cells)
-        kind = " pick" if "recommended" in role else ""
-        kind += " onfront" if "front" in role else ""
-        label = "".join(
-            f"<span class='tag t-{word.split()[0]}'>{escape(word)}</span>" for word in role.split(", ") if word
-        )
-        words = escape(trial.config.words(self.sites))
-        strip = _strip(trial.config, self.sites)
+        kind = (" pick" if self.findings.is_picked(point) else "") + (" onfront" if "front" in roles else "")
+        label = "".join(f"<span class='tag t-{re.split('[ ,]', role)[0]}'>{escape(role)}</span>" for role in roles)
+        words = escape(point.config.words(self.sites))
+        strip = _strip(point.config, self.sites)
         return (
-            f'<tr class="trial{kind}" data-n="{trial.number}">{numbers}'
-            f'<td data-v="{escape(words)}" title="{words}">{strip}</td><td data-v="{role}">{label}</td></tr>\n'
+            f'<tr class="config{kind}" data-n="{_number(point)}">{numbers}'
+            f'<td data-v="{words}" title="{words}">{strip}</td><td data-v="{escape(", ".join(roles))}">{label}</td>'
+            "</tr>\n"
         )
 
-    def _scatter(self, baselines: Mapping[int, str]) -> str:
-        xs = [trial.scores["se_params"] for trial in self.measured]
-        ys = [trial.scores["val_loss"] for trial in self.measured]
-        x_ticks, y_ticks = ticks(0, max(xs) * 1.04 or 1), ticks(min(ys), max(ys), padded=True)
-        axes = _Axes((-0.02 * max(xs), max(x_ticks[-1], max(xs) * 1.04)), (y_ticks[0], y_ticks[-1]))
-        parts = [axes.frame(x_ticks, y_ticks, "SE parameters", "validation loss (nats)")]
-        stairs = [(t.scores["se_params"], t.scores["val_loss"]) for t in self.front]
+    def _scatter(self) -> str:
+        found = self.findings
+        xs = [trial.scores["se_params"] for trial in found.measured]
+        axes, frame = self._axes(max(xs))
+        parts = [frame]
+        stairs = [(size(point), found.shown(point.loss).mean) for point in found.front]
         if stairs:
             path = f"M{axes.at(*stairs[0])}" + "".join(f"H{axes.x(x):.1f}V{axes.y(y):.1f}" for x, y in stairs[1:])
             parts.append(f'<path class="front" d="{path}H{axes.x(axes.xs[1]):.1f}"/>')
-        on_front = {trial.number for trial in self.front}
-        for trial in sorted(self.measured, key=lambda t: t.number in on_front):
-            x, y = axes.x(trial.scores["se_params"]), axes.y(trial.scores["val_loss"])
-            kind = "on" if trial.number in on_front else "off"
-            tip = (
-                f"trial {trial.number}{' · ' + self._role(trial, baselines) if self._role(trial, baselines) else ''}\n"
-                f"{trial.config.words(self.sites)}\nvalidation loss {trial.scores['val_loss']:.4f}\n"
-                f"{trial.scores['se_params']:,.0f} SE parameters"
-            )
-            if "latency_ms" in trial.scores:
-                tip += f"\n{trial.scores['latency_ms']:.4g} ms"
+        first = {point.config: _number(point) for point in found.points}
+        for trial in found.measured:
+            value = trial.scores[found.name]
+            tip = f"trial {trial.number}, seed {trial.seed}: one training\n{trial.config.words(self.sites)}\n"
+            tip += f"{found.spoken} {value:.4f}"
             parts.append(
-                f'<circle class="dot {kind}" cx="{x:.1f}" cy="{y:.1f}" r="{6 if kind == "on" else 4.5}" tabindex="0" '
-                f'data-n="{trial.number}" data-tip="{escape(tip)}"/>'
+                f'<circle class="dot one" cx="{axes.x(trial.scores["se_params"]):.1f}" cy="{axes.y(value):.1f}" '
+                f'r="2.5" data-n="{first.get(trial.config, trial.number)}" data-tip="{escape(tip)}"/>'
             )
-        for trial in self.measured:
-            x, y = axes.x(trial.scores["se_params"]), axes.y(trial.scores["val_loss"])
-            if trial.number == self.picked.number:
-                parts.append(f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="13"/>')
-            if trial.number in baselines:
-                parts.append(f'<path class="base" d="M{x:.1f} {y - 10:.1f}l10 10l-10 10l-10 -10z"/>')
-                parts.append(f'<text class="label" x="{x + 8:.1f}" y="{y - 12:.1f}">{baselines[trial.number]}</text>')
-        return _svg("".join(parts), "Validation loss against SE parameters")
+        if found.elsewhere:
+            x, loss = found.elsewhere
+            tip = f"as many SE blocks as the pick has, at random places\n{found.spoken} {ranged(found.shown(loss))}"
+            parts.append(_interval(axes, x, found.shown(loss), "random"))
+            parts.append(
+                f'<rect class="random" x="{axes.x(x) - 5:.1f}" y="{axes.y(found.shown(loss).mean) - 5:.1f}" '
+                f'width="10" height="10" data-tip="{escape(tip)}"/>'
+            )
+        shown = {point.config: point for point in [*found.listed, *self._baselines.values()]}
+        parts += [self._point(axes, point) for point in shown.values()]
+        parts += [self._baseline(axes, name, point) for name, point in self._baselines.items()]
+        ring = "ring" if found.pick.decided else "ring open"
+        x, y = axes.x(size(found.picked)), axes.y(found.shown(found.picked.loss).mean)
+        parts.append(f'<circle class="{ring}" cx="{x:.1f}" cy="{y:.1f}" r="13"/>')
+        if not found.pick.decided:
+            parts.append(f'<text class="label" x="{x + 16:.1f}" y="{y + 20:.1f}">leads, undecided</text>')
+        return _svg("".join(parts), f"{found.spoken} against SE parameters")
+
+    def _axes(self, most: float) -> tuple["_Axes", str]:
+        """Wide enough for every training and every interval that is drawn."""
+        found = self.findings
+        drawn = [found.shown(point.loss) for point in [*found.listed, *self._baselines.values()]]
+        drawn += [found.shown(found.elsewhere.loss)] if found.elsewhere else []
+        ys = [t.scores[found.name] for t in found.measured]
+        ys += [end for loss in drawn for end in (loss.low, loss.high)]
+        x_ticks, y_ticks = ticks(0, most * 1.04 or 1), ticks(min(ys), max(ys), padded=True)
+        axes = _Axes((-0.02 * most, max(x_ticks[-1], most * 1.04)), (y_ticks[0], y_ticks[-1]))
+        return axes, axes.frame(x_ticks, y_ticks, "SE parameters", found.axis)
+
+    @property
+    def _baselines(self) -> dict[str, Point]:
+        """Those that were trained, by name."""
+        known = {point.config: point for point in self.findings.points}
+        return {name: known[config] for name, config in self.findings.baselines.items() if config in known}
+
+    def _point(self, axes: "_Axes", point: Point) -> str:
+        found, loss = self.findings, self.findings.shown(point.loss)
+        roles = self._roles(point)
+        kind = "on" if "front" in roles else "off"
+        sure = 0.3 + 0.7 * point.on_front if kind == "on" else 0.8
+        tip = (
+            f"trial {_number(point)}{' · ' + ', '.join(roles) if roles else ''}\n{point.config.words(self.sites)}\n"
+            f"{found.spoken} {ranged(loss)}\n{point.trainings} trained, on the front: {percent(point.on_front)}\n"
+            f"{size(point):,.0f} SE parameters"
+        )
+        if point.trial and "latency_ms" in point.trial.scores:
+            tip += f"\n{point.trial.scores['latency_ms']:.4g} ms"
+        return (
+            f'<g opacity="{sure:.2f}">{_interval(axes, size(point), loss, kind)}'
+            f'<circle class="dot {kind}" cx="{axes.x(size(point)):.1f}" cy="{axes.y(loss.mean):.1f}" r="6" '
+            f'tabindex="0" data-n="{_number(point)}" data-tip="{escape(tip)}"/></g>'
+        )
+
+    def _baseline(self, axes: "_Axes", name: str, point: Point) -> str:
+        x, y = axes.x(size(point)), axes.y(self.findings.shown(point.loss).mean)
+        return (
+            f'<path class="base" d="M{x:.1f} {y - 10:.1f}l10 10l-10 10l-10 -10z"/>'
+            f'<text class="label" x="{x + 8:.1f}" y="{y - 12:.1f}">{name}</text>'
+        )
+
+
+def _number(point: Point) -> int:
+    return point.trial.number if point.trial else -1
+
+
+def _interval(axes: "_Axes", x: float, loss: Estimate, kind: str) -> str:
+    """A vertical line with ends."""
+    at, low, high = axes.x(x), axes.y(loss.low), axes.y(loss.high)
+    ends = "".join(f"M{at - 4:.1f} {y:.1f}h8" for y in (low, high))
+    return f'<path class="interval {kind}" d="M{at:.1f} {low:.1f}V{high:.1f}{ends}"/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,20 +329,17 @@ def _spoken(block: Block | None, site: Site) -> str:
     return f"{block.traits}, {block.hidden} hidden of {channels} channels, {added}"
 
 
-def _baselines(measured: Sequence[Trial], named: Mapping[str, SEConfig]) -> dict[int, str]:
-    """The usual choices among the trials, by number."""
-    usual = {config: name for name, config in named.items()}
-    return {trial.number: usual[trial.config] for trial in reversed(measured) if trial.config in usual}
-
-
-def _cards(page: FrontPage, baselines: Mapping[int, str]) -> str:
-    """The recommended one beside the baselines, in figures."""
-    found = {name: next(t for t in page.measured if t.number == n) for n, name in baselines.items()}
-    shown = [("recommended", page.picked)]
-    shown += [(f"{words} ({name})", found[name]) for name, words in BASELINES.items() if name in found]
+def _cards(found: Findings) -> str:
+    """The pick beside the baselines and random places, in figures."""
+    known = {point.config: point for point in found.points}
+    shown = [("recommended" if found.pick.decided else "leads, undecided", found.picked)]
+    shown += [(f"{BASELINES[name]} ({name})", known[c]) for name, c in found.baselines.items() if c in known]
+    cards = [(name, found.shown(point.loss), f"{size(point):,.0f} SE parameters") for name, point in shown]
+    if found.elsewhere:
+        params, loss = found.elsewhere
+        cards.append((WORDS[RANDOM], found.shown(loss), f"about {params:,.0f} SE parameters"))
     return "".join(
-        f'<div class="card"><div class="dim">{escape(name)}</div><div class="big">{t.scores["val_loss"]:.4f}</div>'
-        f'<div class="dim">validation loss</div><div>{t.scores["se_params"]:,.0f} SE parameters</div>'
-        f'<div class="dim">trial {t.number}</div></div>'
-        for name, t in shown
+        f'<div class="card"><div class="dim">{escape(name)}</div><div class="big">{loss.mean:.4f}</div>'
+        f'<div class="dim">{escape(found.spoken)}, {between(loss)}</div><div>{params}</div></div>'
+        for name, loss, params in cards
     )

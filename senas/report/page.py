@@ -29,8 +29,13 @@ svg { max-width:100%; height:auto; overflow:visible; font:12px system-ui, Arial,
 .label { fill:var(--fg); font-weight:600; paint-order:stroke; stroke:var(--bg); stroke-width:5px; }
  .front { fill:none; stroke:var(--blue); stroke-width:2; }
 .dot { cursor:pointer; outline:none; stroke:var(--bg); } .dot.on { fill:var(--blue); } .dot.off { fill:var(--grey); }
+.dot.one { fill:var(--grey); stroke:none; opacity:.75; }
+.interval { fill:none; stroke-width:1.6; } .interval.on { stroke:var(--blue); } .interval.off { stroke:var(--grey); }
+.interval.random { stroke:var(--pre); } rect.random { fill:var(--pre); }
 .dot:hover, .dot:focus, .dot.hot { stroke:var(--fg); stroke-width:2; }
 .ring { fill:none; stroke:var(--orange); stroke-width:2.5; pointer-events:none; }
+.ring.open { stroke-dasharray:5 4; }
+small { display:block; font-size:12px; color:var(--dim); font-weight:400; } li { margin:2px 0; }
 .base { fill:none; stroke:var(--fg); stroke-width:1.4; pointer-events:none; }
 .slot { fill:var(--slot); } .none { fill:var(--none); } .p-standard { fill:var(--standard); }
 .p-pre { fill:var(--pre); }
@@ -41,14 +46,14 @@ svg { max-width:100%; height:auto; overflow:visible; font:12px system-ui, Arial,
 .scroll { overflow-x:auto; border:1px solid var(--line); border-radius:8px; }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; font-size:14px; }
 th { text-align:left; cursor:pointer; background:var(--card); white-space:nowrap; font-weight:600; user-select:none; }
-th, td { padding:7px 12px; border-bottom:1px solid var(--line); } .n { text-align:right; }
+th, td { padding:7px 12px; border-bottom:1px solid var(--line); } .n { text-align:right; white-space:nowrap; }
 tr:last-child td { border:0; }
 th[aria-sort]::after { content:" ▲"; font-size:10px; } th[aria-sort=descending]::after { content:" ▼"; }
 tr.hot td { background:var(--slot); } tr.pick td { font-weight:600; } td svg { display:block; }
 tbody:not(.all) tr:not(.onfront):not(.pick):not(.named) { display:none; }
 .tag { display:inline-block; border-radius:10px; padding:0 8px; margin-right:4px; font-size:12px; font-weight:500;
   white-space:nowrap; border:1px solid var(--line); }
-.t-recommended { color:var(--orange); border-color:var(--orange); }
+.t-recommended, .t-leads { color:var(--orange); border-color:var(--orange); }
 .t-front { color:var(--blue); border-color:var(--blue); }
 button { font:inherit; font-size:13px; color:var(--blue); background:none; border:0; padding:8px 0; cursor:pointer; }
 #tip { position:fixed; z-index:9; display:none; pointer-events:none; white-space:pre-line; max-width:420px;
@@ -62,10 +67,11 @@ font-size:13px;
 <p class="dim">$subtitle</p>
 <p>$question</p>
 <div class="cards">$cards</div>
-<div class="note"><strong>How far to trust these figures:</strong> $seeds</div>
+<div class="note"><strong>How far to trust these figures:</strong> $behind</div>
 
-<h2>Recommended: $pick</h2>
-<p class="dim">$why · $pickfacts</p>
+<h2>$pick</h2>
+<p class="dim">$why. Its $metric</p>
+<ul class="dim">$beside</ul>
 $strip
 <p class="legend"><span><i style="background:var(--standard)"></i>standard</span>
 <span><i style="background:var(--pre)"></i>pre</span><span><i style="background:var(--post)"></i>post</span>
@@ -74,19 +80,23 @@ $strip
 (r = 2); each step down is half of that</span></p>
 
 <h2>The front: loss against what the SE blocks cost</h2>
-<p class="legend"><span><i style="background:var(--blue);border-radius:50%"></i>on the front: no other trial is
-better in
-both</span><span><i style="background:var(--grey);border-radius:50%"></i>other trials ($trials in all)</span>
-<span><i style="border:2px solid var(--orange);border-radius:50%"></i>recommended</span><span>◇ baseline</span></p>
+<p class="legend"><span><i style="background:var(--blue);border-radius:50%"></i>on the front: no other configuration
+is better in both; with its 90% interval, the paler the less sure</span><span><i
+style="background:var(--grey);border-radius:50%"></i>single trainings ($trainings)</span>
+<span><i style="border:2px solid var(--orange);border-radius:50%"></i>$kind</span><span>◇ baseline</span>
+<span><i style="background:var(--pre)"></i>as many SE blocks at random places</span></p>
 $scatter
 
-<h2>Trials</h2>
+<h2>Configurations</h2>
+<p class="dim">A configuration is called after the first trial that trained it. In small figures: the interval that
+holds the mean over seeds with a probability of 90%.</p>
 <div class="scroll"><table>
-<thead><tr><th class="n">trial</th><th class="n">val loss</th><th class="n">val acc</th><th class="n">SE params</th>
-<th class="n">MACs</th><th>SE over the sites, input to output</th><th>what it is</th></tr></thead>
+<thead><tr><th class="n">trial</th><th class="n">$metric</th><th class="n">minus no SE</th>
+<th class="n">on front</th><th class="n">trainings</th><th class="n">SE params</th><th class="n">MACs</th>
+<th>SE over the sites, input to output</th><th>what it is</th></tr></thead>
 <tbody>
 $rows</tbody></table></div>
-<button id="more">show all $trials trials</button>
+<button id="more">show all $configurations configurations</button>
 
 <h2>How the search went: hypervolume of the front after each trial</h2>
 <p class="dim">The area between the front and (the loss of guessing, SE at its largest): it grows as the front
@@ -127,7 +137,7 @@ body.querySelectorAll("tr").forEach(row => row.classList.toggle("named", /baseli
 const more = document.getElementById("more");
 more.hidden = !body.querySelector("tr:not(.onfront):not(.pick):not(.named)");
 more.onclick = () => {
-  more.textContent = body.classList.toggle("all") ? "show the front only" : "show all $trials trials";
+  more.textContent = body.classList.toggle("all") ? "show the front only" : "show all $configurations configurations";
 };
 </script>
 </body>
