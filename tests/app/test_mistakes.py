@@ -73,7 +73,7 @@ SEARCH = [
     (["space=papers"], 'there are all_placements, default, paper, stripped; did you mean "paper"?'),
     (["objective=paretto"], 'objective: there is no "paretto"; there are pareto, penalized; did you mean "pareto"?'),
     (["trainer=tiny"], 'trainer: there is no "tiny"; there are default, '),
-    (["sampler=annealing"], 'sampler: there is no "annealing"; there are gp, nsga2, random, tpe'),
+    (["sampler=annealing"], 'sampler: there is no "annealing"; there are effects, gp, nsga2, random, tpe'),
     (["pruner=hyper"], 'pruner: there is no "hyper"; there are median, none'),
     (["evaluator=fused"], 'evaluator: there is no "fused"; there is standalone'),
     (["storage=redis"], 'storage: there is no "redis"; there is journal'),
@@ -83,7 +83,7 @@ SEARCH = [
     (["experiment=fashion_mnist_two_cores"], "experiment: this group has no default; write +experiment=..."),
     (["hydra/job_logging=x"], "hydra/job_logging: there is no such group; there are backbone, data"),
     (["data=3"], 'data: there is no "3"; there are '),
-    (["sampler=null"], 'sampler: there is no "null"; there are gp'),
+    (["sampler=null"], 'sampler: there is no "null"; there are effects'),
     (["data=digits,cued_digits"], "several values need --multirun"),
     # a value of the wrong kind
     (["study.trials=many"], 'study.trials must be a whole number, got "many"'),

@@ -64,7 +64,7 @@ COMMANDS = [
     ("search study.trials='3", "this cannot be read"),
     ("search backbone=resnet21", 'did you mean "resnet20"?'),
     ("search data=digitz", 'data: there is no "digitz"; there are '),
-    ("search sampler=annealing", "there are gp, nsga2, random, tpe"),
+    ("search sampler=annealing", "there are effects, gp, nsga2, random, tpe"),
     # values
     ("search study.trials=-1", "study.trials must be at least 1, got -1"),
     ("search study.trials=many", 'study.trials must be a whole number, got "many"'),
