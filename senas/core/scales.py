@@ -20,7 +20,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 WALKERS = 64
-BURN_IN, KEPT, APART = 100, 8, 8
+BURN_IN, KEPT, APART = 150, 8, 10
 """Steps that are forgotten; ensembles that are kept, and how many steps these lie apart."""
 STRETCH = 2.0  # of the sampler's moves, as its authors have it
 SMALLEST, LARGEST = -8.0, 4.0
@@ -56,7 +56,8 @@ def draw_scales(
     def density(logs: Array) -> Array:
         return _likelihood(y, np.exp(2 * logs) @ stack, fixed) + _prior(logs, explaining, weights)
 
-    walkers = rng.normal(-1.0, 0.7, (WALKERS, len(stack)))
+    walkers = rng.uniform(SMALLEST, 0.0, (WALKERS, len(stack)))  # groups may be anything from nothing to everything
+    walkers[:, -1] = rng.normal(-0.5, 0.5, WALKERS)
     heights = density(walkers)
     first, second = slice(None, WALKERS // 2), slice(WALKERS // 2, None)
     kept = []
