@@ -54,7 +54,8 @@ def draw_scales(
     weights = np.array([share for share in shares if share is not None])
 
     def density(logs: Array) -> Array:
-        return _likelihood(y, np.exp(2 * logs) @ stack, fixed) + _prior(logs, explaining, weights)
+        within = np.clip(logs, SMALLEST, LARGEST)  # beyond, the prior is zero, and no Cholesky factor need exist
+        return _likelihood(y, np.exp(2 * within) @ stack, fixed) + _prior(logs, explaining, weights)
 
     walkers = rng.uniform(SMALLEST, 0.0, (WALKERS, len(stack)))  # groups may be anything from nothing to everything
     walkers[:, -1] = rng.normal(-0.5, 0.5, WALKERS)
