@@ -22,6 +22,9 @@ Array = npt.NDArray[np.float64]
 WALKERS = 64
 BURN_IN, KEPT, APART = 150, 8, 10
 """Steps that are forgotten; ensembles that are kept, and how many steps these lie apart."""
+CANDIDATES = 512
+TEMPERATURE = 4.0
+"""Of places where walkers may begin; above 1 the likeliest few do not take it all."""
 STRETCH = 2.0  # of the sampler's moves, as its authors have it
 SMALLEST, LARGEST = -8.0, 4.0
 """Logarithms of standard deviations, in units of that of y: smaller is nothing to it, larger cannot be."""
@@ -57,8 +60,7 @@ def draw_scales(
         within = np.clip(logs, SMALLEST, LARGEST)  # beyond, the prior is zero, and no Cholesky factor need exist
         return _likelihood(y, np.exp(2 * within) @ stack, fixed) + _prior(logs, explaining, weights)
 
-    walkers = rng.uniform(SMALLEST, 0.0, (WALKERS, len(stack)))  # groups may be anything from nothing to everything
-    walkers[:, -1] = rng.normal(-0.5, 0.5, WALKERS)
+    walkers = _begin(density, len(stack), rng)
     heights = density(walkers)
     first, second = slice(None, WALKERS // 2), slice(WALKERS // 2, None)
     kept = []
@@ -70,6 +72,16 @@ def draw_scales(
             kept.append(walkers.copy())
     scales: Array = np.exp(np.concatenate(kept))
     return scales
+
+
+def _begin(density: Callable[[Array], Array], dimension: int, rng: np.random.Generator) -> Array:
+    """Where the walkers begin: of many places, where groups may be anything from nothing to everything, likely ones."""
+    places = rng.uniform(SMALLEST, 0.5, (CANDIDATES, dimension))
+    places[:, -1] = rng.uniform(-3.0, 0.5, CANDIDATES)  # there is always some noise
+    heights = np.concatenate([density(part) for part in np.split(places, CANDIDATES // WALKERS)])
+    likely = np.exp((heights - heights.max()) / TEMPERATURE)
+    chosen = rng.choice(CANDIDATES, WALKERS, p=likely / likely.sum())
+    return np.clip(places[chosen] + rng.normal(0.0, 0.3, (WALKERS, dimension)), SMALLEST + 0.1, LARGEST - 0.1)
 
 
 def _move(
