@@ -17,6 +17,7 @@ from senas.app.wiring import Setup, pruner, sampler_factory, set_up
 from senas.core.audited import Audited
 from senas.core.confirm import EFFORT, Confirmation
 from senas.core.constraint import MEASURED
+from senas.core.objective import bare, judged
 from senas.core.ports import Recorder
 from senas.core.trial import Job, Status, Trial, Wanted
 from senas.errors import ExportError, SenasError, SpaceError, StudyError
@@ -168,6 +169,7 @@ def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
         objective=setup.objective.names,
         data=parts_used(setup.config.data, setup.data, setup.fingerprint),
         baselines=setup.baselines,
+        judged=bare(judged(setup.objective)),
     )
 
 

@@ -35,11 +35,13 @@ LATENCY = "median of the repeats, in milliseconds for the whole batch; measured 
 def find(
     setup: Setup, trials: list[Trial], how: str | None = None, penalty: float | None = None, margin: float | None = None
 ) -> Findings:
-    """What the study can claim with these trials, and what `how` picks; None: what its objective says.
+    """What the study can claim with these trials, and what `how` picks.
+
+    how:  None: what its objective says; with another penalty `best`, which alone reads it.
 
     It takes from a tenth of a second to some ten. Raises StudyError where no trial was trained to its end.
     """
-    how = how or setup.config.objective.pick
+    how = how or (setup.config.objective.pick if penalty is None else "best")
     verdict = setup.verdict(trials, penalty, margin)
     numbered = how.startswith("trial:")  # any, also of those that the verdict does not read
     pick = Pick(*setup.standing(trials).pick(how), decided=True) if numbered else verdict.pick(how)

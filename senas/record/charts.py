@@ -12,16 +12,19 @@ LOADED = 100
 """Runs that the page loads by itself; no view and no address changes it. The others come on a click."""
 AXES = 9  # sites in the parallel coordinates: more cannot be read
 HEIGHT = 400  # of a chart, in pixels
+CERTAINTY = ("expected_low", "expected_high", "probability_on_front", "trainings")
+"""Metrics of the first trial of a configuration: what all trainings together say of it."""
 BESIDE = 4  # sites up to which they can be read in half the width, beside the front
 
 
-def front_state(run_id: str, sites: Sequence[str]) -> dict[str, Any]:
+def front_state(run_id: str, sites: Sequence[str], judged: str = "val_loss") -> dict[str, Any]:
     """Of a search: its front, the learning curves, and what each site got.
 
-    sites:  names of the parameters that say what each site has.
+    sites:   names of the parameters that say what each site has.
+    judged:  the score of which a study tells what it expects.
     """
     every = -(-len(sites) // AXES) or 1
-    front = _scatter(run_id, "front", "val_loss")
+    front, expected = _scatter(run_id, "front", "val_loss"), f"expected_{judged}"
     beside = len(sites) <= BESIDE
     choices = _chart(
         run_id,
@@ -51,10 +54,10 @@ def front_state(run_id: str, sites: Sequence[str]) -> dict[str, Any]:
         "orderByKey": f"tags.`{STANDING}`",
         "orderByAsc": False,
         **_page(
-            columns=("val_loss", "val_error", "se_params", "macs", "seconds"),
+            columns=("val_loss", expected, *CERTAINTY, "val_error", "se_params", "macs", "seconds"),
             tags=(STANDING, "sites"),
             sections=sections,
-            charts=[front, choices, *curves],
+            charts=[front, choices, _scatter(run_id, "front", expected), *curves],
             run_id=run_id,
         ),
     }

@@ -81,6 +81,7 @@ class MlflowRecorder:
         data: Sequence[PartUsed] = (),
         baselines: Mapping[str, SEConfig] | None = None,
         contenders: Mapping[str, SEConfig] | None = None,
+        judged: str = "val_loss",
     ) -> "MlflowRecorder":
         """Opens the study's parent run, or begins one.
 
@@ -91,6 +92,7 @@ class MlflowRecorder:
         data:            what is trained on.
         baselines:       configurations that every study is measured against, by name.
         contenders:      those that are compared, by name, where it is no search but a comparison.
+        judged:          the score of which `conclude` is told what is expected.
 
         Raises ConfigError, after ten seconds at most, where MLflow cannot be reached or does not accept the study.
         """
@@ -111,6 +113,7 @@ class MlflowRecorder:
                     largest_params=largest_params,
                     objective=objective,
                     named=named,
+                    judged=judged,
                 )
                 recorder = cls(client, uri, found, runs, warn, data)
                 client.log_inputs(run_id, recorder._data)
@@ -322,7 +325,7 @@ class MlflowRecorder:
     def _save_view(self) -> None:
         experiment, study = self._experiment.experiment_id, self._runs.study
         if self._runs.with_front:
-            state = front_state(self.run_id, [key(site.name) for site in self._runs.sites])
+            state = front_state(self.run_id, [key(site.name) for site in self._runs.sites], key(self._runs.judged))
             more = len(self._children) > LOADED
             name = f"Front of {study}" + f" (first {LOADED} runs; all in front.html)" * more
         else:

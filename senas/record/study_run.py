@@ -23,7 +23,7 @@ should be, and where in its unit the gate should sit.
 - Where `senas train` made it, a run at the top level is a **comparison**: SE configurations trained at full length with
   several seeds each, and measured on test images. The runs inside are called after whose and which seed they are.
 - Under **Views** there is a picture of each study's front. Under **Models**, `senas-<study>` with the alias
-  `recommended` is the network that the study recommends.
+  `recommended` is the network that the study recommends; where that is undecided, `leading` is the one that leads.
 
 | metric | what it is |
 | --- | --- |
@@ -36,11 +36,17 @@ should be, and where in its unit the gate should sit.
 | `latency_ms`, `latency_spread_ms` | milliseconds a forward pass, where measured: median, and quartile to quartile |
 | `se_share` | `se_params` as a share of those of the largest configuration in the space |
 | `penalized_loss` | what the search minimises: `val_loss` plus a penalty on `se_share` |
+| `expected_val_loss` | over seeds, by all trainings of the study; with the first trial of each configuration |
+| `expected_low`, `expected_high` | the 90 % interval of that |
+| `probability_on_front` | that no other configuration has both a lower loss and fewer SE parameters |
+| `trainings` | of this configuration, each with another seed |
+| `minus_none` (of a study) | the expected loss of what it recommends, or of what leads, minus that without SE |
 | `hypervolume` (of a study) | area that its front covers, in nats x parameters: it grows as the front improves |
 
-`pareto = true`: no other trial of the study has both a lower validation loss and fewer SE parameters. `standing` says
-so too, and names the baselines. MLflow's page loads 100 runs at first: in a view the whole front, the baselines and the
-latest trials. `Load more` below the list loads others, and `front.html` has all.
+`pareto = true`: the first trial of a configuration that no other beats in both expected loss and SE parameters; while a
+search runs, in what single trials came to. `standing` says so too, and names the baselines. MLflow's page loads 100
+runs at first: in a view the whole front, the baselines and the latest trials. `Load more` below the list loads others,
+and `front.html` has all.
 """
 
 

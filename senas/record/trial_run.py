@@ -34,6 +34,7 @@ class TrialRuns:
     largest_params:  SE parameters of the space's largest configuration: what `se_share` is a share of.
     objective:       what each of a trial's values is called.
     named:           configurations with a name of their own: the baselines.
+    judged:          the score that says how good a network is.
     """
 
     with_front: ClassVar[bool] = True
@@ -43,6 +44,7 @@ class TrialRuns:
     largest_params: int
     objective: Sequence[str] = ()
     named: Mapping[str, SEConfig] = field(default_factory=dict)
+    judged: str = "val_loss"
 
     def tags(self, trial: Trial, *, on_front: bool) -> dict[str, str]:
         tags = {

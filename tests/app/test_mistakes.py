@@ -142,7 +142,7 @@ SEARCH = [
     (["space.activation=[gelu]"], 'space.activation must be one of relu, silu, got "gelu"'),
     (["space.per=layer"], 'space.per must be one of site, stage, network, got "layer"'),
     (["objective.penalty=nan"], "objective.penalty must be a number of at least 0"),
-    (["objective.pick=nicest"], "objective.pick must be one of best, knee, smallest"),
+    (["objective.pick=nicest"], "objective.pick must be one of recommended, best, knee, smallest"),
     (["objective=pareto", "objective.metrics=[val_loss]"], "objective.metrics must be at least two"),
     (["objective=pareto", "objective.metrics=[val_loss,cost]"], '"cost" is not among val_loss'),
     (["objective=pareto", "pruner=median"], "several objectives cannot be pruned on; use objective=penalized"),
@@ -279,7 +279,7 @@ PILOT = ["search", "study.name=pilot", "tracking=none", "study.trials=9"]
         (["front", "study.name=pilto"], "there are empty, pilot"),
         (
             ["front", "study.name=pilot", "pick=cheapest"],
-            "pick must be one of best, knee, smallest, budget:<params> or trial:<n>",
+            "pick must be one of recommended, best, knee, smallest, budget:<params> or trial:<n>",
         ),
         (
             ["front", "study.name=pilot", "pick=trial:99"],

@@ -35,19 +35,20 @@ def own(folder, monkeypatch):
 
 
 def test_a_folder_of_images_is_searched_by_a_metric_of_ones_own_and_exported(own, senas, searched):
-    said = searched(*FOLDER, "objective.metric=mymetrics:f1", "study.name=mine")
+    said = searched(*FOLDER, "objective.metric=mymetrics:f1", "objective.pick=best", "study.name=mine")
     assert (said.code, said.err) == (0, "")
     assert "24 training and 8 validation images of 1 x 8 x 8" in said.out
     assert "highest f1 minus a penalty of 0.1: " in said.out
     (row, *_) = csv.DictReader((own / "runs" / "mine" / "front.csv").open())
     assert row["f1"] == row["val_accuracy"]
+    assert 0 < float(row["expected_low"]) <= float(row["expected_f1"]) <= float(row["expected_high"])
     assert "highest f1" in senas("front", "study.name=mine", "objective.penalty=0.2", "trust=mymetrics").out
     assert senas("export", "study.name=mine", "trust=mymetrics").code == 0
     assert "[bright, dark]" in (own / "exported" / "mine" / "se.yaml").read_text()
 
 
 def test_a_metric_can_be_one_of_several_objectives(own, searched):
-    said = searched(*FOLDER, "objective=pareto", "objective.metrics=[mymetrics:f1,se_params]")
+    said = searched(*FOLDER, "objective=pareto", "objective.metrics=[mymetrics:f1,se_params]", "objective.pick=knee")
     assert "the knee of the front over f1 and se_params" in said.out
 
 

@@ -58,7 +58,7 @@ def test_a_backbone_of_ones_own_is_searched_exported_and_loaded(own, senas, sear
     said = searched(*MINE, "study.trials=1")
     assert (said.code, said.err) == (0, "")
     assert "custom: 7,338 parameters, 3 sites" in said.out
-    assert "senas front study.name=mine objective.penalty=0.02 trust=mynet" in said.out
+    assert "senas front study.name=mine study.margin=0.02 trust=mynet" in said.out
     assert "senas train se=exported/mine trust=mynet" in said.out
     forgotten()
     for arguments in (["front", "study.name=mine"], ["export", "study.name=mine"]):

@@ -35,7 +35,8 @@ def test_a_search_says_each_trial_the_front_and_what_can_be_done_next(searched):
     assert TRIAL.findall(said.out) == ["0", "1", "2"]
     assert "study pilot in runs/pilot" in said.out
     assert "\n3 trials in " in said.out
-    assert "* recommended: trial" in said.out
+    assert re.search(r"^(\* recommended|leads): trial \d, ", said.out, re.MULTILINE)
+    assert "Behind these figures stand 3 trainings of 3 configurations, with the seed 0," in said.out
     assert "senas export study.name=pilot to=exported/pilot" in said.out
 
 
@@ -96,8 +97,9 @@ def test_a_starting_point_outside_the_space_is_left_out_and_said_so(searched):
     assert "starting point all16 is not in the space, and left out" in said.out
 
 
-def test_several_objectives_recommend_the_knee(searched):
-    said = searched("objective=pareto", "objective.metrics=[val_error,macs]", "study.start=[none]")
+def test_several_objectives_have_a_knee_to_be_recommended(searched):
+    command = ("objective=pareto", "objective.metrics=[val_error,macs]", "objective.pick=knee", "study.start=[none]")
+    said = searched(*command)
     assert said.code == 0
     assert "the knee of the front over val_error and macs" in said.out
 

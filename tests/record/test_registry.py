@@ -24,12 +24,13 @@ for count in (1, 3, 7):
 
 @pytest.fixture
 def recommended():
-    def make(network=lambda: None, **tags):
+    def make(network=lambda: None, decided=True, description="found by **pilot**", **tags):
         return Recommended(
             network=network,
+            decided=decided,
             example=np.zeros((2, 1, 8, 8), "float32"),
             classes=10,
-            description="found by **pilot**",
+            description=description,
             about="what pilot recommends",
             tags={"trial": "0", "seed": "0", "configuration": "", "se_params": "148", **tags},
         )
@@ -72,6 +73,60 @@ def test_a_version_is_added_only_where_the_pick_changed(opened, store, recommend
     assert saved == ["model-trial-0"]
     opened().register(recommended(trial="4", configuration="layer1.0=h4 standard"))
     assert (int(version(store).version), version(store).tags["trial"]) == (2, "4")
+
+
+@pytest.fixture
+def aliases(store):
+    """Which version each alias is at."""
+
+    def read():
+        return {
+            alias: int(number) for alias, number in store.client.get_registered_model("senas-pilot").aliases.items()
+        }
+
+    return read
+
+
+@pytest.mark.usefixtures("saved")
+def test_what_only_leads_has_an_alias_of_its_own(opened, recommended, aliases):
+    assert opened().register(recommended(decided=False)) == "models:/senas-pilot@leading"
+    assert aliases() == {"leading": 1}
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_recommendation_that_no_longer_holds_is_taken_away(opened, recommended, aliases):
+    opened().register(recommended())
+    opened().register(recommended(decided=False, trial="4"))
+    assert aliases() == {"leading": 2}
+
+
+def test_a_leader_that_is_recommended_later_is_the_same_version(opened, store, recommended, aliases, saved):
+    opened().register(recommended(decided=False, description="leads", verdict="undecided"))
+    found = recommended(description="surely", verdict="recommended")
+    assert opened().register(found) == "models:/senas-pilot@recommended"
+    assert aliases() == {"recommended": 1}
+    assert saved == ["model-trial-0"]
+    assert (version(store).description, version(store).tags["verdict"]) == ("surely", "recommended")
+
+
+def test_what_is_known_of_a_version_is_brought_up_to_date(opened, store, recommended, saved):
+    opened().register(recommended(trainings="1"))
+    assert opened().register(recommended(trainings="5", description="known better")) is None
+    assert (version(store).tags["trainings"], version(store).description) == ("5", "known better")
+
+
+def test_an_older_recommendation_does_not_outlive_one_that_cannot_be_written(
+    opened, recommended, aliases, saved, warnings, monkeypatch
+):
+    opened().register(recommended())
+
+    def broken(recommended, folder):
+        raise ValueError("cannot be traced")
+
+    monkeypatch.setattr("senas.record.registry._save", broken)
+    opened().register(recommended(trial="4"))
+    assert len(warnings) == 1
+    assert aliases() == {}
 
 
 def test_a_network_that_cannot_be_written_is_one_warning(opened, store, recommended, warnings, monkeypatch):

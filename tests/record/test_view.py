@@ -32,7 +32,7 @@ def test_the_view_draws_loss_against_parameters_with_the_whole_front_among_its_r
     (view,) = [json.loads(value) for key, value in store.experiment.tags.items() if "sharedViewState" in key]
     header, _, body = view["state"].partition(";")
     state = json.loads(zlib.decompress(base64.b64decode(body)))
-    scatter, parallel, *lines = state["compareRunCharts"]
+    scatter, parallel, expected, *lines = state["compareRunCharts"]
     assert (parallel["type"], parallel["selectedParams"]) == ("PARALLEL", ["layer1.0", "layer1.1"])
     assert parallel["selectedMetrics"] == ["val_loss"]
     assert [line["metricKey"] for line in lines] == ["val_loss", "running_train_loss"]
@@ -44,6 +44,16 @@ def test_the_view_draws_loss_against_parameters_with_the_whole_front_among_its_r
         {"key": "se_params", "type": "METRIC"},
         {"key": "val_loss", "type": "METRIC"},
     ]
+    assert expected["yaxis"]["key"] == "expected_val_loss"
+
+
+def test_the_page_shows_what_is_expected_of_each_configuration_and_how_sure_that_is(opened, store):
+    opened(judged="f1")
+    state = json.loads(zlib.decompress(base64.b64decode(json.loads(view_of(store)[1])["state"][8:])))
+    columns = [f"metrics.`{name}`" for name in ("expected_f1", "expected_low", "expected_high", "probability_on_front")]
+    assert set(columns) < set(state["selectedColumns"])
+    drawn = [chart["yaxis"]["key"] for chart in state["compareRunCharts"] if chart["type"] == "SCATTER"]
+    assert drawn == ["val_loss", "expected_f1"]
 
 
 def test_a_view_that_somebody_edited_is_kept(opened, store):

@@ -1,19 +1,20 @@
 """The front as a picture: one that can be looked at."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from senas.core.config import SEConfig
-from senas.report.figure import BLUE, GREY, ORANGE, front_png
+from senas.core.verdict import Pick
+from senas.report.figure import BLUE, GREY, ORANGE, VIOLET, front_figure, front_png
 
 
 @pytest.fixture
 def picture(sites):
-    def draw(measured, front, picked):
-        png = front_png(title="pilot: resnet8 on digits", measured=measured, front=front, picked=picked, sites=sites)
+    def draw(findings):
+        png = front_png(title="pilot: resnet8 on digits", findings=findings, sites=sites)
         image = Image.open(io.BytesIO(png))
         image.load()
         assert image.format == "PNG"
@@ -28,29 +29,55 @@ def pixels(image, color):
     return int((np.abs(image.astype(int) - wanted).max(axis=2) < 8).sum())
 
 
-def test_it_shows_the_trials_the_front_and_the_pick_each_in_its_colour(picture, front, make):
-    beaten = make(7, SEConfig(), 0.8)
-    image = picture([*front, beaten], front, front[1])
+def test_it_shows_trainings_front_pick_and_random_places_each_in_its_colour(picture, findings):
+    image = picture(findings)
     assert image.shape == (650, 1040, 3)
-    assert min(pixels(image, color) for color in (GREY, BLUE, ORANGE)) > 50
+    assert min(pixels(image, color) for color in (GREY, BLUE, ORANGE, VIOLET)) > 50
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 10
 
 
-def test_it_can_show_a_front_of_one_trial(picture, front):
-    image = picture(front[:1], front[:1], front[0])
+def test_a_point_that_is_hardly_on_the_front_is_paler(picture, findings):
+    sure, unsure = (
+        replace(findings, front=[each._replace(on_front=chance) for each in findings.front]) for chance in (1.0, 0.0)
+    )
+    assert pixels(picture(sure), BLUE) > 2 * pixels(picture(unsure), BLUE)
+
+
+def test_a_wider_interval_is_a_longer_line(sites, findings, about):
+    def heights(half):
+        wide = replace(findings, front=[each._replace(loss=about(each.loss.mean, half)) for each in findings.front])
+        axes = front_figure(title="", findings=wide, sites=sites).axes[0]
+        return [np.ptp(path[:, 1]) for bars in axes.containers for path in bars[2][0].get_segments() if len(path) > 1]
+
+    assert sum(heights(0.2)) > sum(heights(0.1))
+
+
+def test_a_leader_is_named_as_one_that_leads(sites, findings, undecided):
+    def legend(found):
+        axes = front_figure(title="", findings=found, sites=sites).axes[0]
+        return " ".join(text.get_text() for text in axes.get_legend().get_texts())
+
+    assert "recommended: r4 standard" in legend(findings)
+    assert "leads, undecided: r4 standard" in legend(undecided)
+    assert "recommended" not in legend(undecided)
+
+
+def test_it_can_show_a_front_of_one_training(picture, findings):
+    one = findings.points[0]
+    alone = replace(
+        findings,
+        measured=[one.trial],
+        points=[one],
+        front=[one],
+        picked=one,
+        pick=Pick(one.trial, "", decided=True),
+        elsewhere=None,
+    )
+    image = picture(alone)
     assert min(pixels(image, color) for color in (BLUE, ORANGE)) > 50
 
 
-def test_it_can_show_a_pick_that_is_not_on_the_front(picture, front, make):
-    beaten = make(7, SEConfig(), 0.8)
-    on_front, off_front = picture([*front, beaten], front, front[0]), picture([*front, beaten], front, beaten)
-    assert (on_front != off_front).any()
-
-
-def test_a_front_of_many_blocks_has_a_legend_that_fits(picture, front, make, sites, mixed):
-    """The words of the pick are as long as a network is deep."""
-    assert picture(front, front, make(2, mixed, 0.3)).shape == (650, 1040, 3)
-
-
-def test_another_front_is_another_picture(picture, front):
-    assert (picture(front, front, front[0]) != picture(front, front[:2], front[0])).any()
+def test_it_can_show_a_pick_that_is_not_on_the_front(picture, findings):
+    beaten = findings.points[3]
+    off_front = replace(findings, picked=beaten, pick=Pick(beaten.trial, "", decided=True))
+    assert (picture(findings) != picture(off_front)).any()
