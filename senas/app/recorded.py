@@ -79,7 +79,7 @@ of this training validation loss {scores["val_loss"]:.4f}, accuracy {scores.get(
 {scores["se_params"]:,.0f} of its {scores["params"]:,.0f} parameters are SE's.
 
 **{findings.spoken} of this configuration: {ranged(loss)}**, expected over seeds; on the front with a probability of
-{percent(known.on_front)}; {known.trainings} of the trainings were its own. Its {findings.spoken}
+{percent(known.on_front)}; {known.trainings} of the trainings were its own.
 
 {beside}
 

@@ -249,7 +249,7 @@ Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a
         f" {again} trainings more had another seed." if again else ""
     }{f" {rejected} proposals broke a constraint, and were not trained." if rejected else ""}
 
-{verdict} Its {findings.spoken}
+{verdict}
 
 {beside}
 

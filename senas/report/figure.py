@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from senas.core.certainty import Estimate
 from senas.core.site import Site
 from senas.core.verdict import Point
-from senas.report.findings import Findings, size
+from senas.report.findings import Findings, apart, size
 
 GREY, BLUE, ORANGE, DARK, VIOLET = "#b0b7c3", "#1f6feb", "#d9480f", "#22272e", "#7c5cd6"
 FAINTEST = 0.25
@@ -51,7 +51,7 @@ def front_figure(*, title: str, findings: Findings, sites: Sequence[Site]) -> Fi
     for point, x, y in zip(front, xs, ys, strict=True):
         number = point.trial.number if point.trial else ""
         axes.annotate(f"{number}", (x, y), xytext=(6, 6), textcoords="offset points", fontsize=8, color=DARK)
-    _baselines(axes, findings)
+    _baselines(axes, findings, gap=0.015 * right)
     _picked(axes, findings, sites)
     axes.set_xlabel("SE parameters")
     axes.set_ylabel(findings.axis)
@@ -79,17 +79,21 @@ def _interval(axes: Axes, x: float, loss: Estimate, color: str, alpha: float, ma
     )
 
 
-def _baselines(axes: Axes, findings: Findings) -> None:
+def _baselines(axes: Axes, findings: Findings, gap: float) -> None:
     """Those that were trained and are not on the front stand for themselves; those on it are only named."""
     on_front = {point.config for point in findings.front}
+    taken = [size(point) for point in findings.listed]
     for name, point in _named(findings):
+        x, loss = size(point), findings.shown(point.loss)
         if point.config not in on_front:
-            _interval(axes, size(point), findings.shown(point.loss), DARK, 0.8, "D")
-        at = (size(point), findings.shown(point.loss).mean)
+            x = apart(x, taken, gap)
+            taken.append(x)
+            _interval(axes, x, loss, DARK, 0.8, "D")
+        at = (x, loss.mean)
         axes.annotate(name, at, xytext=(6, -12), textcoords="offset points", fontsize=8, color=DARK, fontweight="bold")
     if findings.elsewhere:
         x, loss = findings.elsewhere
-        _interval(axes, x, findings.shown(loss), VIOLET, 0.9, "s")
+        _interval(axes, apart(x, taken, gap), findings.shown(loss), VIOLET, 0.9, "s")
         axes.errorbar([], [], yerr=[], fmt="s", color=VIOLET, label="as many blocks at random places")
 
 

@@ -91,8 +91,8 @@ class Findings:
     def comparisons(self) -> list[str]:
         """What is picked beside the baselines, a line each."""
         lines = [
-            f"minus {WORDS[name]}: {signed(self.shown(apart))}{self._told_apart(name, apart)}"
-            for name, apart in self.against.items()
+            f"{self.spoken} minus that of {WORDS[name]}: {signed(self.shown(apart_by))}{_told_apart(name, apart_by)}"
+            for name, apart_by in self.against.items()
         ]
         lines += [f"it is {WORDS[name]}" for name, config in self.baselines.items() if config == self.picked.config]
         return lines + [f"{WORDS[name]} is not in this study's space" for name in self.outside]
@@ -100,12 +100,19 @@ class Findings:
     @property
     def like_no_se(self) -> bool:
         """Whether what is picked has SE blocks that cannot be told from none."""
-        apart = self.picked.from_none
-        return bool(self.picked.config) and apart is not None and not apart.excludes_zero
+        difference = self.picked.from_none
+        return bool(self.picked.config) and difference is not None and not difference.excludes_zero
 
-    def _told_apart(self, name: str, apart: Estimate) -> str:
-        words = WORDS[name] if name == "none" else "that"
-        return "" if apart.excludes_zero else f": not distinguishable from {words}"
+
+def apart(x: float, taken: Sequence[float], gap: float) -> float:
+    """The place nearest to x that is not within `gap` of those that are taken: what is at one place hides the other."""
+    return min(
+        (x + n * gap for n in range(-len(taken), len(taken) + 1)), key=lambda at: (_near(at, taken, gap), abs(at - x))
+    )
+
+
+def _near(at: float, taken: Sequence[float], gap: float) -> bool:
+    return any(abs(at - other) < 0.99 * gap for other in taken)
 
 
 def size(point: Point) -> float:
@@ -139,3 +146,8 @@ def percent(probability: float) -> str:
 
 
 INTERVAL = f"{LEVEL:.0%} interval"
+
+
+def _told_apart(name: str, difference: Estimate) -> str:
+    words = WORDS[name] if name == "none" else "that"
+    return "" if difference.excludes_zero else f": not distinguishable from {words}"

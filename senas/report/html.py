@@ -14,7 +14,7 @@ from senas.core.certainty import Estimate
 from senas.core.config import BASELINES, SEConfig
 from senas.core.site import Site
 from senas.core.verdict import RANDOM, Point
-from senas.report.findings import WORDS, Findings, between, percent, ranged, signed_between, size
+from senas.report.findings import WORDS, Findings, apart, between, percent, ranged, signed_between, size
 from senas.report.page import PAGE
 from senas.report.table import spoken
 
@@ -118,8 +118,11 @@ class FrontPage:
                 f'<circle class="dot one" cx="{axes.x(trial.scores["se_params"]):.1f}" cy="{axes.y(value):.1f}" '
                 f'r="2.5" data-n="{first.get(trial.config, trial.number)}" data-tip="{escape(tip)}"/>'
             )
+        gap, places = 0.022 * (axes.xs[1] - axes.xs[0]), {point.config: size(point) for point in found.listed}
+        for point in self._baselines.values():
+            places.setdefault(point.config, apart(size(point), list(places.values()), gap))
         if found.elsewhere:
-            x, loss = found.elsewhere
+            x, loss = apart(found.elsewhere.se_params, list(places.values()), gap), found.elsewhere.loss
             tip = f"as many SE blocks as the pick has, at random places\n{found.spoken} {ranged(found.shown(loss))}"
             parts.append(_interval(axes, x, found.shown(loss), "random"))
             parts.append(
@@ -127,8 +130,8 @@ class FrontPage:
                 f'width="10" height="10" data-tip="{escape(tip)}"/>'
             )
         shown = {point.config: point for point in [*found.listed, *self._baselines.values()]}
-        parts += [self._point(axes, point) for point in shown.values()]
-        parts += [self._baseline(axes, name, point) for name, point in self._baselines.items()]
+        parts += [self._point(axes, point, places[config]) for config, point in shown.items()]
+        parts += [self._baseline(axes, name, point, places[point.config]) for name, point in self._baselines.items()]
         ring = "ring" if found.pick.decided else "ring open"
         x, y = axes.x(size(found.picked)), axes.y(found.shown(found.picked.loss).mean)
         parts.append(f'<circle class="{ring}" cx="{x:.1f}" cy="{y:.1f}" r="13"/>')
@@ -153,7 +156,7 @@ class FrontPage:
         known = {point.config: point for point in self.findings.points}
         return {name: known[config] for name, config in self.findings.baselines.items() if config in known}
 
-    def _point(self, axes: "_Axes", point: Point) -> str:
+    def _point(self, axes: "_Axes", point: Point, at: float) -> str:
         found, loss = self.findings, self.findings.shown(point.loss)
         roles = self._roles(point)
         kind = "on" if "front" in roles else "off"
@@ -166,13 +169,13 @@ class FrontPage:
         if point.trial and "latency_ms" in point.trial.scores:
             tip += f"\n{point.trial.scores['latency_ms']:.4g} ms"
         return (
-            f'<g opacity="{sure:.2f}">{_interval(axes, size(point), loss, kind)}'
-            f'<circle class="dot {kind}" cx="{axes.x(size(point)):.1f}" cy="{axes.y(loss.mean):.1f}" r="6" '
+            f'<g opacity="{sure:.2f}">{_interval(axes, at, loss, kind)}'
+            f'<circle class="dot {kind}" cx="{axes.x(at):.1f}" cy="{axes.y(loss.mean):.1f}" r="6" '
             f'tabindex="0" data-n="{_number(point)}" data-tip="{escape(tip)}"/></g>'
         )
 
-    def _baseline(self, axes: "_Axes", name: str, point: Point) -> str:
-        x, y = axes.x(size(point)), axes.y(self.findings.shown(point.loss).mean)
+    def _baseline(self, axes: "_Axes", name: str, point: Point, at: float) -> str:
+        x, y = axes.x(at), axes.y(self.findings.shown(point.loss).mean)
         return (
             f'<path class="base" d="M{x:.1f} {y - 10:.1f}l10 10l-10 10l-10 -10z"/>'
             f'<text class="label" x="{x + 8:.1f}" y="{y - 12:.1f}">{name}</text>'

@@ -70,7 +70,7 @@ font-size:13px;
 <div class="note"><strong>How far to trust these figures:</strong> $behind</div>
 
 <h2>$pick</h2>
-<p class="dim">$why. Its $metric</p>
+<p class="dim">$why</p>
 <ul class="dim">$beside</ul>
 $strip
 <p class="legend"><span><i style="background:var(--standard)"></i>standard</span>

@@ -6,18 +6,18 @@ import pytest
 
 from senas.core.certainty import Estimate
 from senas.core.config import SEConfig
-from senas.report.findings import percent
+from senas.report.findings import apart, percent
 
 
 def test_a_difference_whose_interval_has_zero_is_said_to_be_none_that_can_be_told(findings, about):
     sure = findings.comparisons
-    assert sure[0] == "minus no SE: -0.1100 (-0.1400 to -0.0800)"
+    assert sure[0] == "val loss minus that of no SE: -0.1100 (-0.1400 to -0.0800)"
     unsure = replace(findings, against={"none": about(-0.01, 0.03)}).comparisons
-    assert unsure[0] == "minus no SE: -0.0100 (-0.0400 to +0.0200): not distinguishable from no SE"
+    assert unsure[0] == "val loss minus that of no SE: -0.0100 (-0.0400 to +0.0200): not distinguishable from no SE"
 
 
 def test_random_places_are_among_what_the_pick_is_compared_with(findings):
-    assert findings.comparisons[2].startswith("minus as many SE blocks at random places: +0.0100")
+    assert findings.comparisons[2].startswith("val loss minus that of as many SE blocks at random places: +0.0100")
 
 
 def test_a_pick_that_is_a_baseline_is_said_to_be_it(findings):
@@ -31,7 +31,7 @@ def test_a_baseline_outside_the_space_is_not_passed_over_in_silence(findings):
 
 def test_more_of_a_metric_that_is_to_be_high_is_a_plus(findings, about):
     found = replace(findings, metric="minus_f1", against={"none": about(-0.02, 0.01)})
-    assert found.comparisons[0] == "minus no SE: +0.0200 (+0.0100 to +0.0300)"
+    assert found.comparisons[0] == "f1 minus that of no SE: +0.0200 (+0.0100 to +0.0300)"
     assert found.shown(Estimate(-0.8, -0.9, -0.6)) == Estimate(0.8, 0.6, 0.9)
 
 
@@ -57,3 +57,9 @@ def test_the_verdict_says_by_which_rule_a_pick_was_made(findings, undecided):
 )
 def test_a_probability_from_draws_is_never_said_to_be_certain(probability, words):
     assert percent(probability) == words
+
+
+def test_what_would_hide_another_point_is_drawn_beside_it():
+    assert apart(5.0, [1.0, 9.0], gap=1.0) == 5.0
+    assert abs(apart(5.0, [5.0], gap=1.0) - 5.0) == pytest.approx(1.0)
+    assert abs(apart(5.0, [5.0, 4.0, 6.0], gap=1.0) - 5.0) == pytest.approx(2.0)

@@ -73,7 +73,7 @@ def test_the_pick_is_ringed_and_described_with_its_reason(page, front, sites):
     assert text.count('class="ring"') == 1
     assert f"Recommended: trial 11: {front[1].config.words(sites)}" in text
     assert "fewest SE parameters within 0.1 of the lowest" in text
-    assert "<li>minus no SE: -0.1100 (-0.1400 to -0.0800)</li>" in text
+    assert "<li>val loss minus that of no SE: -0.1100 (-0.1400 to -0.0800)</li>" in text
 
 
 def test_a_leader_is_ringed_by_dashes_and_nowhere_called_recommended(page, undecided):
@@ -81,7 +81,7 @@ def test_a_leader_is_ringed_by_dashes_and_nowhere_called_recommended(page, undec
     assert text.count('class="ring open"') == 1
     assert "leads, undecided</text>" in text
     assert "Undecided; what leads: trial 11" in text
-    assert "undecided at this budget: more." in text
+    assert "undecided at this budget: more" in text
     assert "recommended" not in re.sub(r"<style>.*?</style>", "", text, flags=re.S).lower()
 
 
