@@ -64,8 +64,9 @@ class Confirmation:
         if len(alike) >= ELSEWHERE:
             return None
         rng = np.random.default_rng((verdict.seed, len(alike)))
-        moved = [c for c in elsewhere(verdict.space, leader, ELSEWHERE, rng) if c not in verdict.first]
-        return moved[0] if moved else None
+        tried = {trial.config for trial in verdict.standing.trials}  # also those that cost too much, or failed
+        moved = elsewhere(verdict.space, leader, ELSEWHERE + len(tried), rng)
+        return next((config for config in moved if config not in tried), None)
 
 
 def most_open(verdict: Verdict) -> SEConfig | None:

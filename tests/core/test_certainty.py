@@ -1,0 +1,77 @@
+"""How sure a front is: probabilities from draws."""
+
+import numpy as np
+import pytest
+
+from senas.core.block import SEBlock
+from senas.core.certainty import Certainty, Estimate
+from senas.core.config import SEConfig
+
+CONFIGS = [SEConfig(), SEConfig({"a": SEBlock(hidden=1)}), SEConfig({"a": SEBlock(hidden=2)})]
+NONE, SMALL, LARGE = CONFIGS
+
+
+def certainty(*losses, trained=(1, 1, 1)):
+    """Of three candidates with 0, 10 and 20 parameters; one row a draw."""
+    return Certainty(CONFIGS, np.array([0.0, 10.0, 20.0]), np.array(losses, dtype=float), np.array(trained))
+
+
+def normal(means, sds, draws=4000):
+    return certainty(*np.random.default_rng(0).normal(means, sds, (draws, 3)))
+
+
+def test_an_estimate_holds_nine_tenths_of_the_draws():
+    estimate = Estimate.of(np.arange(1001.0))
+    assert (estimate.mean, estimate.low, estimate.high) == pytest.approx((500, 50, 950))
+
+
+@pytest.mark.parametrize(("low", "high", "excludes"), [(-2, -1, True), (1, 2, True), (-1, 1, False)])
+def test_an_interval_around_zero_does_not_say_on_which_side_a_number_is(low, high, excludes):
+    assert Estimate.of(np.linspace(low, high, 100)).excludes_zero is excludes
+
+
+def test_the_probability_of_being_on_the_front_is_the_share_of_draws_in_which_nothing_beats_it():
+    sure = certainty((3, 2, 1), (3, 1, 2), (1, 2, 3), (3, 2, 1))
+    assert [sure.on_front(config) for config in CONFIGS] == [1.0, 0.75, 0.5]
+
+
+def test_the_smallest_is_always_on_the_front():
+    assert normal((1.0, 0.0, 0.0), (0.1, 0.1, 0.1)).on_front(NONE) == 1.0
+
+
+def test_the_front_is_of_means_smallest_first():
+    assert normal((0.3, 0.4, 0.1), (0.01, 0.01, 0.01)).front == [NONE, LARGE]
+    assert normal((0.1, 0.2, 0.3), (0.01, 0.01, 0.01)).front == [NONE]
+
+
+def test_a_front_is_settled_where_every_probability_is_near_0_or_1():
+    assert normal((0.3, 0.2, 0.1), (0.01, 0.01, 0.01)).settled
+    assert not normal((0.3, 0.2, 0.19), (0.01, 0.02, 0.02)).settled
+
+
+def test_the_smallest_that_is_surely_near_the_lowest_is_recommended():
+    state = normal((0.30, 0.205, 0.200), (0.001, 0.001, 0.001))
+    assert state.recommended(margin=0.01) == SMALL
+    assert state.recommended(margin=0.001) == LARGE
+    assert state.recommended(margin=0.2) == NONE
+
+
+def test_nothing_is_recommended_where_nothing_is_sure():
+    state = normal((0.3, 0.2, 0.2), (0.2, 0.2, 0.2))
+    assert state.recommended(margin=0.01) is None
+
+
+def test_what_would_decide_it_grows_with_the_noise():
+    state = normal((0.3, 0.21, 0.2), (0.03, 0.03, 0.03))
+    little, much = (sum(count for _, count in state.would_decide(0.02, noise)) for noise in (0.01, 0.1))
+    assert 0 < little < much
+
+
+def test_what_would_decide_it_leaves_out_what_is_out_of_reach():
+    state = normal((9.0, 0.21, 0.2), (0.03, 0.03, 0.03))
+    assert {config for config, _ in state.would_decide(0.02, 0.05)} == {SMALL, LARGE}
+
+
+def test_without_a_margin_what_would_decide_it_is_a_finite_number():
+    state = normal((0.3, 0.2, 0.2), (0.1, 0.1, 0.1))
+    assert all(count < 1000 for _, count in state.would_decide(0.0, 0.05))

@@ -1,0 +1,154 @@
+"""What a study can claim: pooled fronts and picks, or that it is undecided."""
+
+import numpy as np
+import pytest
+
+from senas.core.config import SEConfig, baselines
+from senas.core.confirm import BASELINE, Confirmation
+from senas.core.objective import Penalized
+from senas.core.seeds import Seeds
+from senas.core.standing import Standing
+from senas.core.trial import CONFIRM, Status, Trial
+from senas.core.verdict import RANDOM, Verdict
+from senas.errors import StudyError
+
+from .test_effects import SITES, SPACE, drawn, worth
+
+EFFORT = 0.2
+SEEDS = Seeds(0, 4)
+NONE = SEConfig()
+
+
+def trial(number, config, seed, loss, origin="sampler"):
+    scores = {"val_loss": loss, "se_params": float(config.params(SITES)), "val_accuracy": 0.9}
+    return Trial(number=number, status=Status.COMPLETE, config=config, seed=seed, scores=scores, origin=origin)
+
+
+def searched(rng, count, noise):
+    """Trials of the baselines with two seeds each, and of random configurations with rotated ones."""
+    configs = [NONE, SPACE.draw(lambda name, options: "r4 standard")] * 2 + drawn(rng, count)
+    return [
+        trial(n, config, SEEDS.of(n // 2), worth(config) + noise * rng.normal()) for n, config in enumerate(configs)
+    ]
+
+
+def verdict(trials, *, margin=0.01, penalty=0.0, effort=EFFORT):
+    objective = Penalized(penalty, SPACE.largest_params)
+    state = Standing(trials=trials, objective=objective, classes=10, largest_params=SPACE.largest_params, margin=margin)
+    return Verdict(state, SPACE, baselines(SITES), seed=0, effort=effort)
+
+
+@pytest.fixture(scope="module")
+def clear():
+    """With so little noise that what the blocks are worth is plain."""
+    return verdict(searched(np.random.default_rng(0), 40, noise=0.001))
+
+
+def test_a_lucky_seed_is_not_taken_for_what_a_configuration_is_worth():
+    rng = np.random.default_rng(1)
+    trials = searched(rng, 30, noise=0.02)
+    worst = max((t.config for t in trials), key=worth)
+    lucky = trial(99, worst, 7, min(t.scores["val_loss"] for t in trials) - 0.01)
+    again = [trial(100 + n, worst, 8 + n, worth(worst)) for n in range(4)]
+    best, _, _ = verdict([*trials, lucky, *again]).pick("best")
+    assert best.config != worst
+
+
+def test_the_pick_that_no_margin_allows_is_the_best_that_was_trained(clear):
+    found, _, _ = clear.pick("best")
+    assert worth(found.config) <= min(worth(config) for config in clear.first) + 0.003
+
+
+def test_a_clear_study_recommends_the_smallest_that_is_near_the_best(clear):
+    pick = clear.pick("recommended")
+    near = [config for config in clear.first if worth(config) <= min(map(worth, clear.first)) + 0.008]
+    assert pick.decided
+    assert clear.undecided is None
+    assert pick.trial.scores["se_params"] <= min(config.params(SITES) for config in near)
+    assert worth(pick.trial.config) <= min(map(worth, clear.first)) + 0.01
+
+
+def test_as_noise_grows_the_answer_becomes_undecided_and_never_no_se():
+    answers = []
+    for noise in (0.001, 0.02, 0.1, 0.5):
+        pick = verdict(searched(np.random.default_rng(2), 30, noise)).pick("recommended")
+        answers.append((pick.decided, pick.trial.config))
+    assert answers[0][0]
+    assert [decided for decided, _ in answers] == sorted((decided for decided, _ in answers), reverse=True)
+    assert not answers[-1][0]
+    assert NONE not in [config for decided, config in answers if decided]
+
+
+def test_undecided_says_what_would_decide_it():
+    undecided = verdict(searched(np.random.default_rng(2), 30, 0.1)).undecided
+    assert undecided is not None
+    assert undecided.startswith("undecided at this budget")
+    assert "study.confirm=" in undecided
+    assert "\n" not in undecided
+
+
+def test_a_point_says_how_far_it_is_from_no_se(clear):
+    point = clear.point(clear.certainty.lowest)
+    assert point.from_none is not None
+    assert point.from_none.excludes_zero
+    assert point.from_none.low <= worth(point.config) - worth(NONE) <= point.from_none.high
+
+
+def test_blocks_at_random_places_are_among_what_a_pick_is_held_against(clear):
+    against = clear.against(clear.certainty.lowest)
+    assert {"none", RANDOM} <= set(against)
+    assert against[RANDOM].high < 0  # where blocks are is what makes it good here
+
+
+def test_a_configuration_is_shown_by_its_first_trial(clear):
+    assert all(
+        t.number == min(u.number for u in clear.standing.measured if u.config == c) for c, t in clear.first.items()
+    )
+
+
+def test_nothing_can_be_claimed_where_no_trial_came_to_its_end():
+    with pytest.raises(StudyError, match="trained to the end"):
+        verdict([])
+
+
+def test_a_pick_of_another_name_is_refused(clear):
+    with pytest.raises(StudyError, match=r'one of recommended, best, knee, smallest.*got "lucky"'):
+        clear.pick("lucky")
+
+
+def confirmed(trials, budget, noise, rng):
+    """The study after its replicates."""
+    confirmation, trials = Confirmation(budget, SEEDS), list(trials)
+    while (wanted := confirmation.next(verdict(trials))) is not None:
+        trials.append(
+            trial(len(trials), wanted.config, wanted.seed, worth(wanted.config) + noise * rng.normal(), CONFIRM)
+        )
+    return trials
+
+
+def test_replicates_have_seeds_that_their_configuration_was_not_trained_with():
+    rng = np.random.default_rng(3)
+    trials = confirmed(searched(rng, 12, 0.03), 8, 0.03, rng)
+    assert sum(t.origin == CONFIRM for t in trials) == 8
+    pairs = [(t.config, t.seed) for t in trials]
+    assert len(set(pairs)) >= len(set(pairs[:-8])) + 8
+
+
+def test_baselines_come_first_no_se_among_them():
+    rng = np.random.default_rng(4)
+    trials = [t for t in searched(rng, 12, 0.03) if not (t.config == NONE and t.number > 1)]
+    assert sum(t.config == NONE for t in trials) == 1
+    ended = confirmed(trials, 6, 0.03, rng)
+    assert sum(t.config == NONE for t in ended) >= BASELINE
+    assert ended[len(trials)].config == NONE
+
+
+def test_a_settled_front_asks_for_nothing_more():
+    rng = np.random.default_rng(5)
+    trials = confirmed(searched(rng, 3, 0.00001), 60, 0.00001, rng)
+    assert sum(t.origin == CONFIRM for t in trials) < 60
+    assert verdict(trials).certainty.settled
+
+
+def test_no_budget_asks_for_nothing(clear):
+    assert Confirmation(0, SEEDS).next(clear) is None
