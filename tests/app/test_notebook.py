@@ -24,7 +24,7 @@ def study(copied):
     return senas.open_study("pilot", root=str(copied))
 
 
-@pytest.mark.parametrize("name", ["search", "open_study", "export", "train", "sites"])
+@pytest.mark.parametrize("name", ["search", "open_study", "audit", "export", "train", "sites"])
 def test_there_is_an_example(name):
     assert ">>> " in getattr(notebook, name).__doc__
 
@@ -34,10 +34,10 @@ def test_the_examples_run_as_they_are_written(folder):
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     runner = doctest.DocTestRunner(optionflags=options)
     parser = doctest.DocTestParser()
-    for name in ("search", "open_study", "export", "train", "sites"):
+    for name in ("search", "open_study", "audit", "export", "train", "sites"):
         text = getattr(notebook, name).__doc__
         runner.run(parser.get_doctest(text, {"senas": senas}, name, notebook.__file__, 0))
-    assert runner.summarize(verbose=False) == (0, 11)
+    assert runner.summarize(verbose=False) == (0, 13)
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -122,7 +122,10 @@ def test_it_can_be_called_within_a_hydra_program(folder):
 def test_the_names_are_listed_and_cost_nothing_until_used():
     code = "import senas, sys; print([n for n in dir(senas) if n in senas.__all__], 'torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    values, commands = ["SEBlock", "SEConfig"], ["dashboard", "export", "insert_se", "load", "open_study", "read"]
+    values, commands = (
+        ["SEBlock", "SEConfig"],
+        ["audit", "dashboard", "export", "insert_se", "load", "open_study", "read"],
+    )
     assert said.stdout.strip() == f"{[*values, *commands, 'search', 'sites', 'train']} False"
 
 
