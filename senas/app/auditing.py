@@ -10,8 +10,9 @@ from senas.app.checks import full_epochs
 from senas.app.paths import StudyFolder, write_whole
 from senas.app.recording import NoRecord
 from senas.app.wiring import Setup
-from senas.core.audited import LOSS, Audited
+from senas.core.audited import Audited
 from senas.core.config import SEConfig
+from senas.core.objective import judged
 from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
 from senas.core.trial import AUDIT, Status, Trial, Wanted
@@ -94,14 +95,13 @@ def audit_seeds(setup: Setup) -> range:
 
 def audited(setup: Setup, trials: Sequence[Trial]) -> Audited:
     """What the trials of a study tell as an audit. Raises StudyError where too few came to their end."""
-    objective = setup.objective
     found = Audited(
         contenders=contenders(setup),
         seeds=audit_seeds(setup),
         trials=_ended(trials),
         epochs=(setup.config.trainer.epochs, full_epochs()),
         images=setup.data.counts.val,
-        metric=objective.axes[0] if len(objective.names) == 1 else LOSS,
+        metric=judged(setup.objective),
     )
     if len(found.names) < 2 or freedom(found.table()) < 1:
         raise StudyError(

@@ -103,11 +103,13 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
         findings: Findings | None = None
         finished = stopped = False
         try:
-            with progress, storage_kept(setup.storage):
+            with storage_kept(setup.storage):
                 _complete_record(setup, recorder, known)
                 if only_audit or config.study.audit:
                     found = conduct(setup, search, interrupt, terminal)
-                ending = None if only_audit else search.run(interrupt)
+                if not only_audit:
+                    with progress:
+                        ending = search.run(interrupt)
             finished = True
         except KeyboardInterrupt:
             stopped = True
