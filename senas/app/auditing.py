@@ -146,9 +146,9 @@ def _at_full_length(setup: Setup, short: Audited, interrupt: Interrupt, terminal
         standing=setup.standing,
         checkpoints=folder / "checkpoints",
     )
-    progress = _progress(setup, terminal, jobs, f"run of {epochs} epochs")
+    progress = _progress(setup, terminal, jobs, "full run")
     known = schedule.trials()
-    terminal.say(f"audit at full length: {progress.spoken(known)}")
+    terminal.say(f"audit at full length, {epochs} epochs: {progress.spoken(known)}")
     search = Search(plan, schedule, setup.evaluator, NoRecord(), progress, trials=known)
     with progress:
         search.run(interrupt)
