@@ -97,9 +97,18 @@ def _epochs(audited: Audited) -> list[str]:
         half, last = audited.rungs[len(audited.rungs) // 2 - 1], audited.rungs[-1]
         lines.append(
             f"After epoch {half.epoch} of {last.epoch} the ranking agrees with the last by Kendall's tau of "
-            f"{half.tau:.2f} ({many}); these are the same runs, so that noise agrees too."
+            f"{half.tau:.2f} ({many}); these are the same runs, so that noise agrees too.{_pruning(audited, few)}"
         )
     return lines
+
+
+def _pruning(audited: Audited, few: float | None) -> str:
+    """From which epoch on the ranking is the last one's, beyond chance; nothing where chance can be all of it."""
+    early = [rung.epoch for rung in audited.rungs if few is None or not rung.tau >= few]
+    if few is None or audited.undecided:
+        return ""
+    first = max(early, default=0) + 1
+    return f" Beyond chance it agrees from epoch {first} on: a pruner that stops runs before that guesses."
 
 
 def _lever(audited: Audited) -> str:
@@ -112,9 +121,10 @@ def _lever(audited: Audited) -> str:
         )
     if audited.lever == "images" and audited.halves:
         return (
-            "More validation images would help first, as they cost no training (data.val): twice as many would leave "
-            f"{percent(audited.halves.with_twice)} of the noise, and half of what they make of the variance between "
-            "configurations; then more seeds, of which twice as many leave 71 % of the noise of a mean."
+            "More validation images would help first (data.val), as they cost no training, but where they are taken "
+            f"from the training images: twice as many would leave {percent(audited.halves.with_twice)} of the noise, "
+            "and half of what they make of the variance between configurations; then more seeds, of which twice as "
+            "many leave 71 % of the noise of a mean."
         )
     if audited.lever == "epochs" and leave is not None:
         return (

@@ -50,7 +50,7 @@ def _losses(axes: Axes, audited: Audited) -> None:
     axes.invert_yaxis()
     axes.margins(y=0.1)
     axes.set_xlabel(spoken(audited.metric))
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(edgecolor="none", fontsize=8)
 
 
 def _seeds(axes: Axes, audited: Audited) -> None:
@@ -67,7 +67,7 @@ def _seeds(axes: Axes, audited: Audited) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seeds each, compared seed by seed")
     axes.set_ylabel(spoken(audited.metric))
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(edgecolor="none", fontsize=8)
 
 
 def _rungs(axes: Axes, audited: Audited) -> None:
@@ -78,7 +78,7 @@ def _rungs(axes: Axes, audited: Audited) -> None:
     axes.axhline(0, color=DARK, linewidth=0.8)
     axes.set_ylim(-1.05, 1.05)
     axes.set_xlabel("epoch")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(edgecolor="none", fontsize=8, loc="lower right")
 
 
 def spoken(metric: str) -> str:

@@ -125,6 +125,15 @@ def test_without_halves_nothing_is_said_of_images(audited):
     assert not any("validation images" in line for line in advice(audited(3.0)))
 
 
+def test_a_pruner_is_warned_of_the_epochs_that_rank_otherwise(audited):
+    assert "Beyond chance it agrees from epoch 3 on" in " ".join(advice(audited(3.0, early=-3.0)))
+    assert "Beyond chance it agrees from epoch 1 on" in " ".join(advice(audited(8.0)))
+
+
+def test_noise_warns_no_pruner(alike):
+    assert "pruner" not in " ".join(advice(alike))
+
+
 def test_few_configurations_have_no_ranking_that_means_something(audited):
     said = " ".join(advice(audited(3.0, configurations=4)))
     assert "with 4 configurations even perfect agreement may be chance, so tau means nothing" in said
