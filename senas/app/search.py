@@ -243,15 +243,16 @@ def _description(setup: Setup, trials: list[Trial], findings: Findings) -> str:
     configurations = len(findings.points)
     again = len(findings.measured) - configurations
     named = f"**trial {pick.trial.number}**, {pick.trial.config.words(setup.sites).replace('|', '/')}"
-    verdict = f"Recommended: {named} ({pick.why})." if pick.decided else f"**Undecided.** {pick.why}: {named}."
+    undecided = pick.why.replace("undecided", "**Undecided**", 1)
+    verdict = f"Recommended: {named} ({pick.why})." if pick.decided else f"{undecided}: {named}."
     beside = "\n".join(f"- {line}" for line in findings.comparisons)
     return f"""\
+{verdict}
+
 Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a Squeeze-and-Excitation block, on
 **{config.data["name"]}**? {configurations} configurations were trained, {config.trainer.epochs} epochs each.{
         f" {again} trainings more had another seed." if again else ""
     }{f" {rejected} proposals broke a constraint, and were not trained." if rejected else ""}
-
-{verdict}
 
 {beside}
 

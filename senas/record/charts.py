@@ -57,7 +57,8 @@ def front_state(run_id: str, sites: Sequence[str], judged: str = "val_loss") -> 
             columns=("val_loss", expected, *CERTAINTY, "val_error", "se_params", "macs", "seconds"),
             tags=(STANDING, "sites"),
             sections=sections,
-            charts=[front, choices, _scatter(run_id, "front", expected), *curves],
+            # The page leaves out what is empty: nothing is expected before a search ends.
+            charts=[_scatter(run_id, "front", expected), front, choices, *curves],
             run_id=run_id,
         ),
     }

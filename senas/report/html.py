@@ -136,7 +136,11 @@ class FrontPage:
         x, y = axes.x(size(found.picked)), axes.y(found.shown(found.picked.loss).mean)
         parts.append(f'<circle class="{ring}" cx="{x:.1f}" cy="{y:.1f}" r="13"/>')
         if not found.pick.decided:
-            parts.append(f'<text class="label" x="{x + 16:.1f}" y="{y + 20:.1f}">leads, undecided</text>')
+            end = x > WIDTH / 2
+            parts.append(
+                f'<text class="label" x="{x - 16 if end else x + 16:.1f}" y="{y + 24:.1f}" '
+                f'text-anchor="{"end" if end else "start"}">leads, undecided</text>'
+            )
         return _svg("".join(parts), f"{found.spoken} against SE parameters")
 
     def _axes(self, most: float) -> tuple["_Axes", str]:

@@ -93,7 +93,7 @@ holds the mean over seeds with a probability of 90%.</p>
 <div class="scroll"><table>
 <thead><tr><th class="n">trial</th><th class="n">$metric</th><th class="n">minus no SE</th>
 <th class="n">on front</th><th class="n">trainings</th><th class="n">SE params</th><th class="n">MACs</th>
-<th>SE over the sites, input to output</th><th>what it is</th></tr></thead>
+<th>SE over the sites</th><th>what it is</th></tr></thead>
 <tbody>
 $rows</tbody></table></div>
 <button id="more">show all $configurations configurations</button>

@@ -180,3 +180,45 @@ def test_the_code_on_the_card_runs_as_it_stands(tmp_path, exported, traced, net,
         with contextlib.redirect_stdout(said):
             exec(snippet, {})
         assert set(eval(said.getvalue())) <= set(exported.classes)
+
+
+KNOWN = {
+    "verdict": "recommended",
+    "expected_val_loss": {"mean": 0.41, "low": 0.38, "high": 0.44},
+    "trainings": 3,
+    "minus_none": {"mean": -0.05, "low": -0.09, "high": -0.01},
+    "interval_probability": 0.9,
+    "in_words": ["val loss minus that of no SE: -0.0500 (-0.0900 to -0.0100)"],
+}
+
+
+@pytest.fixture
+def known(found):
+    def with_(**changes):
+        more = {"certainty": {**KNOWN, **changes}, "seeds_of_this_configuration": [7, 8, 9]}
+        return replace(found, provenance={**FOUND, **more})
+
+    return with_
+
+
+def test_what_all_trainings_say_is_there_with_intervals_and_in_words(known, write_card):
+    text = write_card(known())
+    assert "of one training, with seed 7" in text
+    assert "trained with the seeds 7 8 9" in text
+    assert line(text, "| expected val loss |") == "| expected val loss | mean 0.41, low 0.38, high 0.44 |"
+    assert "- val loss minus that of no SE: -0.0500 (-0.0900 to -0.0100)" in text
+    assert "flatters those scores" not in text
+
+
+def test_a_leader_is_said_to_be_undecided_where_the_card_begins(known, write_card):
+    head = write_card(known(verdict="undecided")).partition("## What it is")[0]
+    assert "It only leads" in head
+    assert "It only leads" not in write_card(known())
+
+
+def test_blocks_that_cannot_be_told_from_none_are_said_to_be_so_where_the_card_begins(known, write_card):
+    unsure = known(minus_none={"mean": -0.05, "low": -0.11, "high": 0.01})
+    assert (
+        "could not be told apart from the same network without SE" in write_card(unsure).partition("## What it is")[0]
+    )
+    assert "could not be told apart" not in write_card(known())

@@ -32,7 +32,7 @@ def test_the_view_draws_loss_against_parameters_with_the_whole_front_among_its_r
     (view,) = [json.loads(value) for key, value in store.experiment.tags.items() if "sharedViewState" in key]
     header, _, body = view["state"].partition(";")
     state = json.loads(zlib.decompress(base64.b64decode(body)))
-    scatter, parallel, expected, *lines = state["compareRunCharts"]
+    expected, scatter, parallel, *lines = state["compareRunCharts"]
     assert (parallel["type"], parallel["selectedParams"]) == ("PARALLEL", ["layer1.0", "layer1.1"])
     assert parallel["selectedMetrics"] == ["val_loss"]
     assert [line["metricKey"] for line in lines] == ["val_loss", "running_train_loss"]
@@ -53,7 +53,7 @@ def test_the_page_shows_what_is_expected_of_each_configuration_and_how_sure_that
     columns = [f"metrics.`{name}`" for name in ("expected_f1", "expected_low", "expected_high", "probability_on_front")]
     assert set(columns) < set(state["selectedColumns"])
     drawn = [chart["yaxis"]["key"] for chart in state["compareRunCharts"] if chart["type"] == "SCATTER"]
-    assert drawn == ["val_loss", "expected_f1"]
+    assert drawn == ["expected_f1", "val_loss"]
 
 
 def test_a_view_that_somebody_edited_is_kept(opened, store):
@@ -113,7 +113,7 @@ def test_what_each_site_got_is_beside_the_front_where_the_sites_are_few(opened, 
     place = Place(16, 8, 8)
     recorder = opened(sites=[Site(f"layer{n}", {Placement.STANDARD: place}, place) for n in range(count)])
     state = json.loads(zlib.decompress(base64.b64decode(json.loads(view_of(store)[1])["state"][8:])))
-    assert state["compareRunCharts"][1]["metricSectionId"] == f"{recorder.run_id}-{section}"
+    assert state["compareRunCharts"][2]["metricSectionId"] == f"{recorder.run_id}-{section}"
     shown = [section["uuid"] for section in state["compareRunSections"]]
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} < set(shown)
 
@@ -122,7 +122,7 @@ def test_a_network_with_many_sites_has_few_axes(opened, store):
     place = Place(16, 8, 8)
     opened(sites=[Site(f"layer{n}", {Placement.STANDARD: place}, place) for n in range(54)])
     state = json.loads(zlib.decompress(base64.b64decode(json.loads(view_of(store)[1])["state"][8:])))
-    assert len(state["compareRunCharts"][1]["selectedParams"]) == 9
+    assert len(state["compareRunCharts"][2]["selectedParams"]) == 9
 
 
 def test_a_view_of_which_the_page_loads_only_a_part_says_so(opened, store, trial, monkeypatch):

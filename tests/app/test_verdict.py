@@ -1,0 +1,140 @@
+"""What a study says of its front on the command line, in its files and in an export: how sure it is."""
+
+import csv
+import re
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from senas.app import wiring
+from senas.app.wiring import set_up_again
+from senas.core.certainty import Certainty
+from senas.core.trial import CONFIRM
+from senas.exported.package import read
+from senas.study.optuna import read_trials
+
+ANYTHING_WILL_DO = "study.margin=100"
+
+
+@pytest.fixture
+def unsure(monkeypatch):
+    """Where no configuration is sure enough."""
+    monkeypatch.setattr(Certainty, "recommended", lambda self, margin: None)
+
+
+@pytest.fixture
+def setup(copied):
+    return set_up_again(str(copied), "pilot")
+
+
+def trials_of(setup):
+    return read_trials("pilot", setup.storage, setup.space)
+
+
+@pytest.mark.usefixtures("unsure")
+def test_what_is_undecided_recommends_nothing_and_names_what_leads(senas, copied):
+    said = senas("front", "study.name=pilot")
+    assert (said.code, said.err) == (0, "")
+    assert "undecided at this budget: no configuration is within 0.01 of the lowest loss" in said.out
+    assert "study.confirm=" in said.out
+    assert re.search(r"^leads: trial \d, ", said.out, re.MULTILINE)
+    assert "recommended" not in said.out
+    assert "*" not in said.out
+
+
+def test_what_is_decided_has_its_probability_and_stands_beside_the_baselines(senas, copied):
+    said = senas("front", "study.name=pilot", ANYTHING_WILL_DO)
+    assert "* recommended: trial 0, none" in said.out
+    assert "fewest SE parameters whose loss is within 100 of the lowest, with a probability of 0.99" in said.out
+    assert re.search(r"val loss minus that of SE everywhere at r = 16: [+-]\d\.\d{4} \(", said.out)
+    assert "it is no SE" in said.out
+
+
+def test_blocks_are_compared_with_as_many_at_random_places(senas, copied):
+    said = senas("front", "study.name=pilot", "pick=trial:2")
+    assert "val loss minus that of as many SE blocks at random places: " in said.out
+
+
+def test_the_command_says_how_much_stands_behind_its_figures(senas, copied):
+    said = senas("front", "study.name=pilot")
+    assert "Behind these figures stand 6 trainings of 6 configurations, with the seed 0, read together by" in said.out
+    assert "None was trained with a second seed: study.confirm=16" in said.out
+
+
+def test_replicates_count_as_trainings_of_their_configuration(searched, copied):
+    said = searched("study.name=pilot", "study.trials=6", "study.confirm=2")
+    assert said.code == 0, said.err
+    rows = list(csv.DictReader((copied / "pilot" / "front.csv").open()))
+    assert max(int(row["trainings"]) for row in rows) > 1
+    assert "8 trainings of" in said.out
+    assert "None was trained with a second seed" not in said.out
+
+
+def test_another_penalty_is_asked_of_the_pick_that_reads_it(senas, copied):
+    said = senas("front", "study.name=pilot", "objective.penalty=1000")
+    assert "* recommended: trial 0, none\n  lowest validation loss plus a penalty of 1000: " in said.out
+
+
+@pytest.mark.usefixtures("unsure")
+def test_an_export_of_what_is_undecided_says_so_everywhere(senas, copied, folder):
+    said = senas("export", "study.name=pilot", "to=out")
+    assert said.code == 0, said.err
+    assert re.search(r"trial \d only leads: what the study recommends is undecided at this budget", said.out)
+    told = read(folder / "out").provenance
+    assert told["certainty"]["verdict"] == "undecided"
+    assert told["pick"].startswith("undecided at this budget")
+    assert "**Undecided.**" in (folder / "out" / "README.md").read_text()
+
+
+def test_an_export_tells_the_expected_loss_with_its_interval_and_the_seeds_behind_it(senas, copied, folder):
+    assert senas("export", "study.name=pilot", "pick=trial:2", "to=out").code == 0
+    told = read(folder / "out").provenance
+    certainty = told["certainty"]
+    assert certainty["verdict"] == "picked: trial:2"
+    assert certainty["expected_val_loss"]["low"] < certainty["expected_val_loss"]["mean"]
+    assert certainty["minus_none"]["low"] < certainty["minus_none"]["high"]
+    assert (told["seeds"], told["seeds_of_this_configuration"], certainty["trainings"]) == ([0], [0], 1)
+    assert 0 <= certainty["probability_on_front"] <= 1
+
+
+def test_a_study_from_before_there_were_seeds_and_verdicts_is_read_and_picks_as_it_did(senas, copied):
+    file = copied / "pilot" / "config.yaml"
+    plain = yaml.safe_load(file.read_text())
+    for group, key in (("study", "seeds"), ("study", "confirm"), ("study", "audit"), ("trainer", "average")):
+        del plain[group][key]
+    plain["objective"]["pick"] = "best"
+    file.write_text(yaml.safe_dump(plain))
+    said = senas("front", "study.name=pilot")
+    assert (said.code, said.err) == (0, "")
+    assert "* recommended: trial " in said.out
+    assert "  lowest validation loss plus a penalty of 0.1: " in said.out
+
+
+def test_of_many_trainings_the_newest_are_read_and_all_baselines_and_replicates(setup, monkeypatch):
+    monkeypatch.setattr(wiring, "FITTED", 4)
+    trials = trials_of(setup)
+    trials.append(replace(trials[2], number=6, seed=1, origin=CONFIRM))
+    read_ones = setup.verdict(trials).standing.measured
+    assert [trial.number for trial in read_ones] == [0, 1, 2, 6]
+    monkeypatch.setattr(wiring, "FITTED", 5)
+    assert [trial.number for trial in setup.verdict(trials).standing.measured] == [0, 1, 2, 5, 6]
+
+
+def test_which_trainings_are_read_does_not_depend_on_how_well_they_did(setup, monkeypatch):
+    monkeypatch.setattr(wiring, "FITTED", 3)
+    trials = trials_of(setup)
+    lucky = replace(trials[2], scores={**trials[2].scores, "val_loss": 0.001})
+    numbers = [
+        [trial.number for trial in setup.verdict(each).standing.measured]
+        for each in (trials, [lucky if trial.number == 2 else trial for trial in trials])
+    ]
+    assert numbers[0] == numbers[1] == [0, 1, 5]
+
+
+def test_a_trial_that_is_not_read_can_still_be_named(senas, copied, monkeypatch):
+    monkeypatch.setattr(wiring, "FITTED", 3)
+    said = senas("front", "study.name=pilot", "pick=trial:2")
+    assert (said.code, said.err) == (0, "")
+    assert "* recommended: trial 2," in said.out
+    assert "(of 6; the newest, and all of what was trained more than once)" in said.out
