@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from senas.core.audited import LOSS, Audited
 from senas.report.figure import BLUE, DARK, GREY, ORANGE
@@ -77,6 +78,7 @@ def _rungs(axes: Axes, audited: Audited) -> None:
     axes.plot(epochs, parts, color=ORANGE, marker="s", label="of one run is configuration")
     axes.axhline(0, color=DARK, linewidth=0.8)
     axes.set_ylim(-1.05, 1.05)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.legend(edgecolor="none", fontsize=8, loc="lower right")
 

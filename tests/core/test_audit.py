@@ -167,20 +167,11 @@ def test_losses_that_are_all_alike_have_no_noise():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("spread", "noise"),
-    [
-        (0.0, "normal"),
-        (0.5, "normal"),
-        (1.0, "normal"),
-        (2.0, "normal"),
-        (0.0, "heavy"),
-        (1.0, "heavy"),
-        (0.0, "unequal"),
-    ],
+    ("spread", "noise"), [(0.0, "normal"), (1.0, "normal"), (2.0, "normal"), (0.0, "heavy"), (1.0, "unequal")]
 )
 def test_intervals_hold_the_truth_about_as_often_as_they_say(spread, noise):
-    """Nominally 90 %. With 80 tables a true 90 % gives 80 % or more in 998 of 1,000."""
-    rng, repeated = np.random.default_rng(8), 80
+    """Nominally 90 %. Of 60 tables, a true 90 % gives 80 % or more in 99 of 100 cases."""
+    rng, repeated = np.random.default_rng(8), 60
     held: Counter[str] = Counter()
     wrong = pairs = 0
     for seed in range(repeated):
