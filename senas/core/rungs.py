@@ -83,6 +83,7 @@ def by_chance(count: int) -> float | None:
     else:
         rng = np.random.default_rng(0)
         orders = [rng.permutation(count).astype(float) for _ in range(RESAMPLED)]
-    taus = np.round(np.abs([kendall(order, each) for each in orders]), 9) if count > 1 else np.ones(1)
+    taus = np.abs([kendall(order, each) for each in orders]) if count > 1 else np.ones(1)
+    taus = np.floor(taus * 1e9) / 1e9  # not above the same tau computed in another order
     rare = [tau for tau in np.unique(taus) if (taus >= tau).mean() <= CHANCE]
     return float(rare[0]) if rare else None

@@ -127,12 +127,17 @@ def _lever(audited: Audited) -> str:
             "many leave 71 % of the noise of a mean."
         )
     if audited.lever == "epochs" and leave is not None:
+        if audited.longer:
+            short, long = audited.epochs
+            seen, open_ = f"from {short} to {long} epochs, each doubling left {percent(leave**0.5)} of it", ""
+        else:
+            seen = f"the second half of the epochs left {percent(leave**0.5)} of it"
+            open_ = "; whether longer trainings go on like that, audit.full=true shows"
         return (
-            f"More epochs would help most (trainer.epochs): twice as many leave {percent(leave**0.5)} of the noise "
-            "against the spread between configurations, twice as many seeds 71 %."
+            "More epochs would help most (trainer.epochs), against the noise as a part of the spread between "
+            f"configurations: {seen}, while twice as many seeds leave 71 %{open_}."
         )
-    against = "" if leave is None else f", twice the epochs about {percent(leave**0.5)}"
-    return f"More seeds would help most: twice as many leave 71 % of the noise of a mean{against}."
+    return "More seeds would help most: twice as many leave 71 % of the noise of a mean."
 
 
 def nats(value: float) -> str:

@@ -38,6 +38,11 @@ def test_what_chance_reaches_is_that_of_the_tables(count, least):
     assert by_chance(count) == pytest.approx(least, abs=0.001)
 
 
+def test_a_ranking_that_reaches_what_chance_does_is_not_below_it():
+    order = np.arange(6.0)
+    assert kendall(order[[1, 0, 2, 3, 4, 5]], order) >= by_chance(6)
+
+
 def test_of_many_configurations_what_chance_reaches_is_drawn():
     """The table has 0.511 for 10."""
     assert by_chance(10) == pytest.approx(0.511, abs=0.05)
