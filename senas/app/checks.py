@@ -182,7 +182,7 @@ def _study(study: StudyConfig) -> None:
         raise ConfigError(f"study.seed must be at least 0 and below 2^63, got {study.seed}")
     if study.seeds is not None and study.seeds < 1:
         raise ConfigError(f"study.seeds must be at least 1, got {study.seeds}; null leaves it to the sampler")
-    if study.confirm < 0:
+    if study.confirm is not None and study.confirm < 0:
         raise ConfigError(f"study.confirm must be at least 0, got {study.confirm}; 0 trains nothing again")
     _margin(study.margin)
     if study.name is not None:

@@ -105,7 +105,7 @@ class StudyConfig:
     trials: int = MISSING
     seed: int = MISSING
     seeds: int | None = None
-    confirm: int = 0
+    confirm: int | None = None
     audit: bool = False
     margin: float = MISSING
     start: list[str] = MISSING

@@ -10,7 +10,7 @@ from senas.app.greeting import greet, say_ended, say_stopped
 from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
-from senas.app.seeds import seeds_of
+from senas.app.seeds import replicates_of, seeds_of
 from senas.app.show import claims, exported, find, front_table
 from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
@@ -95,7 +95,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             objective=setup.objective,
             standing=setup.standing,
             constraints=setup.constraints,
-            after=partial(_replicate, setup, Confirmation(config.study.confirm, seeds_of(config))),
+            after=partial(_replicate, setup, Confirmation(replicates_of(config), seeds_of(config))),
         )
         search = Search(plan, proposer, setup.evaluator, recorder, progress, trials=known)
         ending: Ending | None = None

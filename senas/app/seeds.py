@@ -18,6 +18,11 @@ def seeds_of(config: SearchConfig) -> Seeds:
     return Seeds(config.study.seed, usual if config.study.seeds is None else config.study.seeds)
 
 
+def replicates_of(config: SearchConfig) -> int:
+    """How many trainings a study has for replicates at most: where study.confirm does not say, half as many as trials."""
+    return config.study.trials // 2 if config.study.confirm is None else config.study.confirm
+
+
 def beside(trials: Sequence[Trial]) -> str:
     """What was trained beside the trials that count, to be put behind their number; nothing where there is nothing."""
     words = {"audit": "for the audit", "confirm": "to confirm"}

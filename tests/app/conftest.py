@@ -12,7 +12,7 @@ import pytest
 
 from senas.app.main import run
 
-SHORT = ("trainer.epochs=1", "tracking=none", "progress=false", "study.trials=3")
+SHORT = ("trainer.epochs=1", "tracking=none", "progress=false", "study.trials=3", "study.confirm=0")
 """A study of a second or two."""
 
 
