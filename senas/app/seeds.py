@@ -19,7 +19,7 @@ def seeds_of(config: SearchConfig) -> Seeds:
 
 
 def replicates_of(config: SearchConfig) -> int:
-    """How many trainings a study has for replicates at most: where study.confirm does not say, half as many as trials."""
+    """How many replicates a study has at most: where study.confirm does not say, half as many as trials."""
     return config.study.trials // 2 if config.study.confirm is None else config.study.confirm
 
 
