@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from html import escape
 from string import Template
 
-from senas.core.block import Block, SEBlock
 from senas.core.certainty import Estimate
-from senas.core.config import BASELINES, SEConfig
+from senas.core.config import BASELINES
 from senas.core.site import Site
 from senas.core.verdict import RANDOM, Point
+from senas.report.drawing import WIDTH, Axes, strip, svg, ticks
 from senas.report.findings import WORDS, Findings, apart, between, percent, ranged, signed_between, size
 from senas.report.page import PAGE
 from senas.report.table import spoken
-
-WIDTH, HEIGHT = 760, 400
-LEFT, RIGHT, TOP, BOTTOM = 64, 18, 18, 46
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +45,7 @@ class FrontPage:
             question=escape(self.question),
             cards=_cards(found),
             scatter=self._scatter(),
-            strip=_strip(found.picked.config, self.sites, named=True),
+            strip=strip(found.picked.config, self.sites, named=True),
             pick=f"{'Recommended' if pick.decided else 'Undecided; what leads'}: {escape(words)}",
             kind=self._kind,
             why=escape(pick.why.removesuffix(". It leads")),
@@ -93,10 +90,10 @@ class FrontPage:
         kind = (" pick" if self.findings.is_picked(point) else "") + (" onfront" if "front" in roles else "")
         label = "".join(f"<span class='tag t-{re.split('[ ,]', role)[0]}'>{escape(role)}</span>" for role in roles)
         words = escape(point.config.words(self.sites))
-        strip = _strip(point.config, self.sites)
         return (
             f'<tr class="config{kind}" data-n="{_number(point)}">{numbers}'
-            f'<td data-v="{words}" title="{words}">{strip}</td><td data-v="{escape(", ".join(roles))}">{label}</td>'
+            f'<td data-v="{words}" title="{words}">{strip(point.config, self.sites)}</td>'
+            f'<td data-v="{escape(", ".join(roles))}">{label}</td>'
             "</tr>\n"
         )
 
@@ -141,9 +138,9 @@ class FrontPage:
                 f'<text class="label" x="{x - 16 if end else x + 16:.1f}" y="{y + 24:.1f}" '
                 f'text-anchor="{"end" if end else "start"}">leads, undecided</text>'
             )
-        return _svg("".join(parts), f"{found.spoken} against SE parameters")
+        return svg("".join(parts), f"{found.spoken} against SE parameters")
 
-    def _axes(self, most: float) -> tuple["_Axes", str]:
+    def _axes(self, most: float) -> tuple[Axes, str]:
         """Wide enough for every training and every interval that is drawn."""
         found = self.findings
         drawn = [found.shown(point.loss) for point in [*found.listed, *self._baselines.values()]]
@@ -151,7 +148,7 @@ class FrontPage:
         ys = [t.scores[found.name] for t in found.measured]
         ys += [end for loss in drawn for end in (loss.low, loss.high)]
         x_ticks, y_ticks = ticks(0, most * 1.04 or 1), ticks(min(ys), max(ys), padded=True)
-        axes = _Axes((-0.02 * most, max(x_ticks[-1], most * 1.04)), (y_ticks[0], y_ticks[-1]))
+        axes = Axes((-0.02 * most, max(x_ticks[-1], most * 1.04)), (y_ticks[0], y_ticks[-1]))
         return axes, axes.frame(x_ticks, y_ticks, "SE parameters", found.axis)
 
     @property
@@ -160,7 +157,7 @@ class FrontPage:
         known = {point.config: point for point in self.findings.points}
         return {name: known[config] for name, config in self.findings.baselines.items() if config in known}
 
-    def _point(self, axes: "_Axes", point: Point, at: float) -> str:
+    def _point(self, axes: Axes, point: Point, at: float) -> str:
         found, loss = self.findings, self.findings.shown(point.loss)
         roles = self._roles(point)
         kind = "on" if "front" in roles else "off"
@@ -178,7 +175,7 @@ class FrontPage:
             f'tabindex="0" data-n="{_number(point)}" data-tip="{escape(tip)}"/></g>'
         )
 
-    def _baseline(self, axes: "_Axes", name: str, point: Point, at: float) -> str:
+    def _baseline(self, axes: Axes, name: str, point: Point, at: float) -> str:
         x, y = axes.x(at), axes.y(self.findings.shown(point.loss).mean)
         return (
             f'<path class="base" d="M{x:.1f} {y - 10:.1f}l10 10l-10 10l-10 -10z"/>'
@@ -190,84 +187,11 @@ def _number(point: Point) -> int:
     return point.trial.number if point.trial else -1
 
 
-def _interval(axes: "_Axes", x: float, loss: Estimate, kind: str) -> str:
+def _interval(axes: Axes, x: float, loss: Estimate, kind: str) -> str:
     """A vertical line with ends."""
     at, low, high = axes.x(x), axes.y(loss.low), axes.y(loss.high)
     ends = "".join(f"M{at - 4:.1f} {y:.1f}h8" for y in (low, high))
     return f'<path class="interval {kind}" d="M{at:.1f} {low:.1f}V{high:.1f}{ends}"/>'
-
-
-@dataclass(frozen=True, slots=True)
-class _Axes:
-    """From values to places in the picture."""
-
-    xs: tuple[float, float]
-    ys: tuple[float, float]
-    height: int = HEIGHT
-
-    def x(self, value: float) -> float:
-        return LEFT + (value - self.xs[0]) / ((self.xs[1] - self.xs[0]) or 1) * (WIDTH - LEFT - RIGHT)
-
-    def y(self, value: float) -> float:
-        return (
-            self.height
-            - BOTTOM
-            - (value - self.ys[0]) / ((self.ys[1] - self.ys[0]) or 1) * (self.height - TOP - BOTTOM)
-        )
-
-    def at(self, x: float, y: float) -> str:
-        return f"{self.x(x):.1f} {self.y(y):.1f}"
-
-    def frame(self, x_ticks: Sequence[float], y_ticks: Sequence[float], x_title: str, y_title: str) -> str:
-        bottom, middle = self.height - BOTTOM, (self.height - BOTTOM + TOP) / 2
-        lines = [
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{self.y(t):.1f}" y2="{self.y(t):.1f}"/>'
-            f'<text class="tick" x="{LEFT - 8}" y="{self.y(t) + 4:.1f}" text-anchor="end">{text}</text>'
-            for t, text in zip(y_ticks, alike(y_ticks), strict=True)
-        ]
-        lines += [
-            f'<text class="tick" x="{self.x(t):.1f}" y="{bottom + 18}" text-anchor="middle">{number(t)}</text>'
-            for t in x_ticks
-            if self.xs[0] <= t <= self.xs[1]
-        ]
-        lines.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
-        lines.append(
-            f'<text class="title" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{self.height - 8}" text-anchor="middle">'
-            f'{x_title}</text><text class="title" transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">'
-            f"{y_title}</text>"
-        )
-        return "".join(lines)
-
-
-def alike(values: Sequence[float]) -> list[str]:
-    """Numbers of an axis, with as many decimals each."""
-    texts = [f"{value:,.4g}" for value in values]
-    if any("e" in text for text in texts):
-        return texts
-    decimals = max(len(text.partition(".")[2]) for text in texts)
-    return [f"{value:,.{decimals}f}" for value in values]
-
-
-def number(value: float) -> str:
-    """A tick: whole where it is whole."""
-    return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.3g}"
-
-
-def ticks(low: float, high: float, *, padded: bool = False, count: int = 5) -> list[float]:
-    """About `count` round numbers from low to high; padded: one beyond each end."""
-    span = (high - low) or abs(high) or 1.0
-    size = 10.0 ** len(f"{int(span / count)}") if span >= count else 1.0
-    while size > span / count:
-        size /= 10
-    step = min((factor * size for factor in (1, 2, 2.5, 5, 10)), key=lambda s: abs(span / s - count))
-    first, last = int(low // step), -int(-high // step)
-    if not padded:
-        last = int(high // step)
-    return [n * step for n in range(first, max(last, first + 1) + 1)]
-
-
-def _svg(inside: str, label: str, height: int = HEIGHT) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">{inside}</svg>'
 
 
 def _volume(volumes: Mapping[int, float], height: int = 190) -> str:
@@ -278,62 +202,14 @@ def _volume(volumes: Mapping[int, float], height: int = 190) -> str:
     # Where nothing changes there is no course: what the last digits of a sum do is not drawn.
     low, high = min(values), max(values)
     y_ticks = ticks(low, high, padded=True, count=3) if high - low > 1e-6 * abs(high) else ticks(0.0, high, count=3)
-    axes = _Axes((min(numbers), max(numbers)), (y_ticks[0], y_ticks[-1]), height)
+    axes = Axes((min(numbers), max(numbers)), (y_ticks[0], y_ticks[-1]), height)
     path = "".join(
         f"{'H' if i else 'M'}{axes.x(n):.1f}{'V' if i else ' '}{axes.y(v):.1f}"
         for i, (n, v) in enumerate(zip(numbers, values, strict=True))
     )
     x_ticks = sorted({float(round(tick)) for tick in ticks(min(numbers), max(numbers), count=6)})
     frame = axes.frame(x_ticks, y_ticks, "trial", "nats x parameters")
-    return _svg(f'{frame}<path class="front" d="{path}"/>', "Hypervolume of the front after each trial", height)
-
-
-def _strip(config: SEConfig, sites: Sequence[Site], *, named: bool = False) -> str:
-    """A configuration over the sites in network order: a bar a site, the higher the more hidden units a channel."""
-    room = 46 if named else 14
-    width, high = len(sites) * room, 34 if named else 22
-    parts = []
-    for place, site in enumerate(sites):
-        block = config.get(site.name)
-        x, spoken_site = place * room + 1, f"{site.name}: {_spoken(block, site)}"
-        bar = 3.0 if block is None else high * _fullness(block, site)
-        kind = "none" if block is None else f"p-{site.placement(block)}"
-        parts.append(
-            f'<g data-tip="{escape(spoken_site)}"><rect class="slot" x="{x}" y="0" width="{room - 2}" height="{high}"/>'
-            f'<rect class="{kind}" x="{x}" y="{high - bar:.1f}" width="{room - 2}" height="{bar:.1f}"/></g>'
-        )
-    labels = ""
-    if named:
-        labels = "".join(
-            f'<text class="tick" transform="translate({place * room + room / 2} {high + 10}) rotate(40)">'
-            f"{escape(site.name)}</text>"
-            for place, site in enumerate(sites)
-        )
-    tall = high + (64 if named else 0)
-    return (
-        f'<svg class="strip" width="{width + (40 if named else 0)}" height="{tall}" role="img" '
-        f'aria-label="{escape(config.words(sites))}">{"".join(parts)}{labels}</svg>'
-    )
-
-
-def _fullness(block: Block, site: Site) -> float:
-    """Height of a block's bar: 1 for r = 2, less by a fixed step for each halving of its width."""
-    seen = site.seen(block).channels
-    # Of a module that has no width that senas knows, the width that would cost as much.
-    share = (block.hidden if isinstance(block, SEBlock) else site.params(block) / (2 * seen)) / seen
-    halvings = 0
-    while share < 0.4 and halvings < 5:
-        share, halvings = share * 2, halvings + 1
-    return 1.0 - 0.15 * halvings
-
-
-def _spoken(block: Block | None, site: Site) -> str:
-    if block is None:
-        return "no SE"
-    channels, added = site.seen(block).channels, f"{site.params(block):,} parameters"
-    if not isinstance(block, SEBlock):
-        return f"the backbone's own block on {channels} channels, {added}"
-    return f"{block.traits}, {block.hidden} hidden of {channels} channels, {added}"
+    return svg(f'{frame}<path class="front" d="{path}"/>', "Hypervolume of the front after each trial", height)
 
 
 def _cards(found: Findings) -> str:

@@ -8,7 +8,8 @@ import pytest
 
 from senas.core.config import SEConfig
 from senas.core.verdict import Pick
-from senas.report.html import FrontPage, alike, ticks
+from senas.report.drawing import alike, ticks
+from senas.report.html import FrontPage
 
 
 @pytest.fixture
