@@ -118,6 +118,9 @@ class FrontPage:
         gap, places = 0.022 * (axes.xs[1] - axes.xs[0]), {point.config: size(point) for point in found.listed}
         for point in self._baselines.values():
             places.setdefault(point.config, apart(size(point), list(places.values()), gap))
+        shown = {point.config: point for point in [*found.listed, *self._baselines.values()]}
+        parts += [self._point(axes, point, places[config]) for config, point in shown.items()]
+        parts += [self._baseline(axes, name, point, places[point.config]) for name, point in self._baselines.items()]
         if found.elsewhere:
             x, loss = apart(found.elsewhere.se_params, list(places.values()), gap), found.elsewhere.loss
             tip = f"as many SE blocks as the pick has, at random places\n{found.spoken} {ranged(found.shown(loss))}"
@@ -126,9 +129,6 @@ class FrontPage:
                 f'<rect class="random" x="{axes.x(x) - 5:.1f}" y="{axes.y(found.shown(loss).mean) - 5:.1f}" '
                 f'width="10" height="10" data-tip="{escape(tip)}"/>'
             )
-        shown = {point.config: point for point in [*found.listed, *self._baselines.values()]}
-        parts += [self._point(axes, point, places[config]) for config, point in shown.items()]
-        parts += [self._baseline(axes, name, point, places[point.config]) for name, point in self._baselines.items()]
         ring = "ring" if found.pick.decided else "ring open"
         x, y = axes.x(size(found.picked)), axes.y(found.shown(found.picked.loss).mean)
         parts.append(f'<circle class="{ring}" cx="{x:.1f}" cy="{y:.1f}" r="13"/>')
