@@ -3,9 +3,10 @@
     python studies/honest_claims/real.py FIRST LAST
 
 Studies with the seeds FIRST x 1000 ... (LAST - 1) x 1000, at equal numbers of trainings, TRAININGS: `best seen` after a
-search with one seed (random, TPE, NSGA-II), the same with 12 of the trainings kept for replicates of four finalists, and
-senas as it is by default (24 trials, 12 replicates). What each picks is then trained with 20 seeds that none of them had.
-A line for each method is appended to real.csv beside this file. Studies lie in ./runs, and go on where they are.
+search with one seed (random, TPE, NSGA-II), the same with 12 of the trainings kept for replicates of four finalists,
+and senas as it is by default (24 trials, 12 replicates). What each picks is then trained with 20 seeds that none of
+them had. A line for each method is appended to real.csv beside this file. Studies lie in ./runs, and go on where they
+are.
 """
 
 import csv
