@@ -36,7 +36,7 @@ def test_a_search_says_each_trial_the_front_and_what_can_be_done_next(searched):
     assert "study pilot in runs/pilot" in said.out
     assert "\n3 trials in " in said.out
     assert re.search(r"^(\* recommended|leads): trial \d, ", said.out, re.MULTILINE)
-    assert "Behind these figures stand 3 trainings of 3 configurations, with the seed 0," in said.out
+    assert "Behind these figures stand 3 trainings of 3 configurations, with the seeds " in said.out
     assert "senas export study.name=pilot to=exported/pilot" in said.out
 
 
