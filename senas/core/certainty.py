@@ -116,7 +116,10 @@ class Certainty:
         """The smallest candidate whose loss is, with probability LEVEL, within `margin` of the lowest of all.
 
         Of equals in size, the one of the lowest mean. None where no candidate is sure to be so near: it is undecided.
+        So it is where there is but one candidate, which is the lowest of nothing.
         """
+        if len(self.configs) < 2:
+            return None
         near = [int(n) for n in np.flatnonzero(self.near_best(margin) >= LEVEL)]
         return self.configs[min(near, key=lambda n: (self.sizes[n], self.means[n]))] if near else None
 

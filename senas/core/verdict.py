@@ -162,6 +162,10 @@ class Verdict:
         margin = self.standing.margin
         if self.certainty.recommended(margin) is not None:
             return None
+        if len(self.first) < 2:
+            return (
+                "undecided at this budget: one configuration was trained, and none to hold it against; study.trials=12"
+            )
         wanted = self.certainty.would_decide(margin, float(np.median(self.effects.noise)))
         total = sum(count for _, count in wanted)
         confirmed = sum(trial.origin == CONFIRM for trial in self.standing.trials)

@@ -61,6 +61,11 @@ def test_nothing_is_recommended_where_nothing_is_sure():
     assert state.recommended(margin=0.01) is None
 
 
+def test_the_only_candidate_is_not_recommended():
+    alone = Certainty([NONE], np.array([0.0]), np.zeros((10, 1)), np.array([5]))
+    assert alone.recommended(margin=1.0) is None
+
+
 def test_what_would_decide_it_grows_with_the_noise():
     state = normal((0.3, 0.21, 0.2), (0.03, 0.03, 0.03))
     little, much = (sum(count for _, count in state.would_decide(0.02, noise)) for noise in (0.01, 0.1))

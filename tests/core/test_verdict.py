@@ -87,6 +87,12 @@ def test_undecided_says_what_would_decide_it():
     assert "\n" not in undecided
 
 
+def test_one_configuration_alone_decides_nothing():
+    alone = verdict([trial(n, NONE, n, 0.5) for n in range(3)])
+    assert not alone.pick("recommended").decided
+    assert "one configuration was trained" in (alone.undecided or "")
+
+
 def test_a_point_says_how_far_it_is_from_no_se(clear):
     point = clear.point(clear.certainty.lowest)
     assert point.from_none is not None
