@@ -164,7 +164,7 @@ class Verdict:
             return None
         if len(self.first) < 2:
             return (
-                "undecided at this budget: one configuration was trained, and none to hold it against; study.trials=12"
+                "undecided at this budget: one configuration was trained, and there is none beside it; study.trials=12"
             )
         wanted = self.certainty.would_decide(margin, float(np.median(self.effects.noise)))
         total = sum(count for _, count in wanted)
