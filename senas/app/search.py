@@ -134,7 +134,9 @@ def _replicate(setup: Setup, confirmation: Confirmation, trials: Sequence[Trial]
     """What to train again once the trials are there; nothing where none came to its end."""
     standing = setup.standing(list(trials))
     spent = not confirmation.left(trials)
-    return None if spent or not standing.measured else confirmation.next(setup.verdict(list(trials), effort=EFFORT))
+    if spent or not standing.measured:
+        return None
+    return confirmation.next(setup.verdict(list(trials), effort=EFFORT), trials)
 
 
 def _check_latency(setup: Setup) -> None:

@@ -1,7 +1,8 @@
 """Which training comes next, so that a front is known for sure: contenders again, with seeds that they have not had."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -36,12 +37,16 @@ class Confirmation:
         """How much of the budget is not spent."""
         return max(0, self.budget - sum(trial.origin == CONFIRM for trial in trials))
 
-    def next(self, verdict: Verdict) -> Wanted | None:
-        """The next training; None where nothing is open, or no budget is left."""
-        trials = verdict.standing.trials
+    def next(self, verdict: Verdict, trials: Sequence[Trial] | None = None) -> Wanted | None:
+        """The next training; None where nothing is open, or no budget is left.
+
+        trials:  all of the study, which the answer is not among; None where the verdict read them all.
+        """
+        trials = verdict.standing.trials if trials is None else trials
         if not self.left(trials):
             return None
-        for rule in (self._baseline, self._random_places, most_open):
+        tried = {trial.config for trial in trials}  # also those that cost too much, or failed
+        for rule in (self._baseline, partial(self._random_places, tried=tried), most_open):
             config = rule(verdict)
             if config is not None:  # none at all is a configuration too, and false
                 return Wanted(config, self._fresh(config, trials), CONFIRM)
@@ -56,7 +61,7 @@ class Confirmation:
         few = [config for config in verdict.baselines.values() if 0 < verdict.effects.trained.get(config, 0) < BASELINE]
         return min(few, key=lambda config: verdict.effects.trained[config], default=None)
 
-    def _random_places(self, verdict: Verdict) -> SEConfig | None:
+    def _random_places(self, verdict: Verdict, tried: Collection[SEConfig]) -> SEConfig | None:
         """The leader's blocks at other places, drawn at random: each of these configurations is trained once."""
         leader = verdict.certainty.recommended(verdict.standing.margin) or verdict.certainty.lowest
         options = sorted(verdict.space.encode(leader).values())
@@ -64,7 +69,6 @@ class Confirmation:
         if len(alike) >= ELSEWHERE:
             return None
         rng = np.random.default_rng((verdict.seed, len(alike)))
-        tried = {trial.config for trial in verdict.standing.trials}  # also those that cost too much, or failed
         moved = elsewhere(verdict.space, leader, ELSEWHERE + len(tried), rng)
         return next((config for config in moved if config not in tried), None)
 

@@ -140,6 +140,14 @@ def test_replicates_have_seeds_that_their_configuration_was_not_trained_with():
     assert len(set(pairs)) >= len(set(pairs[:-8])) + 8
 
 
+def test_a_replicate_is_none_of_the_trainings_that_the_verdict_did_not_read():
+    read = searched(np.random.default_rng(3), 12, 0.05)
+    unread = [trial(100 + n, each.config, seed, 0.5) for n, each in enumerate(read) for seed in range(6)]
+    wanted = Confirmation(8, SEEDS).next(verdict(read), [*unread, *read])
+    assert wanted.seed == 6
+    assert (wanted.config, wanted.seed) not in [(each.config, each.seed) for each in unread]
+
+
 def test_baselines_come_first_no_se_among_them():
     rng = np.random.default_rng(4)
     trials = [t for t in searched(rng, 12, 0.03) if not (t.config == NONE and t.number > 1)]
