@@ -12,13 +12,14 @@ import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from senas.core.config import SEConfig
 from senas.core.effects import Effects, Observation, fit
 from senas.core.objective import Objective, Penalized, judged, score
 from senas.core.space import SearchSpace
-from senas.study.written import trial_of
+from senas.core.trial import Status
+from senas.study.written import STATUSES, trial_of
 
 RESTARTS = 4
 """Random configurations from which the best of a truth is looked for, by changing one choice at a time."""
@@ -47,15 +48,14 @@ class EffectsSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        told = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        trained = [done for done in (trial_of(frozen, self.space) for frozen in told) if done.repeats is None]
+        told = [trial_of(frozen, self.space) for frozen in study.get_trials(deepcopy=False, states=tuple(STATUSES))]
+        trained = [done for done in told if done.status is Status.COMPLETE and done.repeats is None]
         if len(trained) < self.startup:
             return self._encoded(self._random())
         metric = judged(self.objective)
         seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in trained[-NEWEST:]]
-        return self._encoded(
-            self._best(fit(self.space, seen, seed=self.seed, effort=EFFORT), {t.config for t in trained})
-        )
+        effects = fit(self.space, seen, seed=self.seed, effort=EFFORT)
+        return self._encoded(self._best(effects, {t.config for t in told}))
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -73,8 +73,11 @@ class EffectsSampler(BaseSampler):
             config = self.space.draw_within(lambda count: int(self.rng.integers(count))) or config
         return config
 
-    def _best(self, effects: Effects, trained: set[SEConfig]) -> SEConfig:
-        """The best untried configuration of one truth, as far as changing one choice at a time finds it."""
+    def _best(self, effects: Effects, tried: set[SEConfig]) -> SEConfig:
+        """The best untried configuration of one truth, as far as changing one choice at a time finds it.
+
+        What failed or was rejected was tried too: no result says so, and it would be proposed again and again.
+        """
         worth = self._worth(effects)
         values: dict[SEConfig, float] = {}
 
@@ -90,7 +93,7 @@ class EffectsSampler(BaseSampler):
                 for choice in self.space.choices:
                     moved = [self._with(best, choice.name, option) for option in choice.options]
                     best = min((config for config in moved if self.space.fits(config)), key=value, default=best)
-        untried = [config for config in values if config not in trained]
+        untried = [config for config in values if config not in tried]
         return min(untried, key=values.__getitem__) if untried else self._random()
 
     def _with(self, config: SEConfig, name: str, option: str) -> SEConfig:

@@ -26,7 +26,7 @@ def loss(config):
     return 0.5 - sum(names.values())
 
 
-def searched(trials, *, space=SPACE, objective=None, startup=10, seeds=2):
+def searched(trials, *, space=SPACE, objective=None, startup=10, seeds=2, ends=lambda config: Status.COMPLETE):
     objective = objective or Penalized(0.0, space.largest_params)
     rng = np.random.default_rng(0)
     proposer = OptunaProposer(
@@ -42,14 +42,15 @@ def searched(trials, *, space=SPACE, objective=None, startup=10, seeds=2):
         trial = proposer.ask()
         found = loss(trial.config) + SEED_EFFECTS[trial.seed % 2] + 0.005 * rng.normal()
         scores = {"val_loss": found, "se_params": float(trial.config.params(SITES))}
+        status = ends(trial.config)
         done.append(
             Trial(
                 number=trial.number,
-                status=Status.COMPLETE,
+                status=status,
                 config=trial.config,
                 seed=trial.seed,
                 scores=scores,
-                values=objective.values(scores),
+                values=objective.values(scores) if status is Status.COMPLETE else (),
             )
         )
         proposer.tell(done[-1])
@@ -68,6 +69,14 @@ def test_proposals_get_better_once_results_are_read(thirty):
 
 def test_no_configuration_is_proposed_twice(thirty):
     assert len({trial.config for trial in thirty[10:]}) == 20
+
+
+@pytest.mark.parametrize("end", [Status.REJECTED, Status.FAILED])
+def test_what_did_not_come_to_its_end_is_not_proposed_again(end):
+    """The best there is: a block in the first two sites, and no other."""
+    few = search_space(SITES, Axes(reduction=(2,), placement=P[:1]))
+    trials = searched(18, space=few, ends=lambda config: end if loss(config) < 0.465 else Status.COMPLETE, startup=4)
+    assert sum(trial.status is end for trial in trials) == 1
 
 
 def test_seeds_that_differ_by_more_than_configurations_do_not_mislead_it(thirty):
