@@ -3,13 +3,14 @@
 Kendall, "A new measure of rank correlation", Biometrika 30 (1938).
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
 
 import numpy as np
 
-from senas.core.certainty import Estimate
+from senas.core.certainty import LEVEL, Estimate
 from senas.core.scales import Array
 from senas.core.two_way import means, reliability
 
@@ -46,18 +47,20 @@ def agreement(short: Array, long: Array, seed: int = 0) -> Estimate | None:
     """Kendall's tau of the means of two tables (configurations, seeds) of the same trainings, short and long ones.
 
     Its interval is that of other seeds: these are drawn again with replacement, the same for both tables. What has no
-    counterpart in the other table is left out; None where that leaves fewer than two configurations.
+    counterpart in the other table is left out; None where that leaves fewer than two configurations, or ranks none.
     """
     there = ~np.isnan(short) & ~np.isnan(long)
     short, long = np.where(there, short, np.nan), np.where(there, long, np.nan)
     short, long = short[there.any(1)], long[there.any(1)]
-    if len(short) < 2:
+    found = kendall(means(short), means(long)) if len(short) > 1 else math.nan
+    if math.isnan(found):
         return None
     rng = np.random.default_rng(seed)
     drawn = rng.integers(short.shape[1], size=(RESAMPLED, short.shape[1]))
     taus = np.array([kendall(means(short[:, seeds]), means(long[:, seeds])) for seeds in drawn])
-    found = Estimate.of(taus[~np.isnan(taus)])
-    return Estimate(kendall(means(short), means(long)), found.low, found.high)
+    ranking = taus[~np.isnan(taus)]
+    low, high = np.quantile(ranking, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(ranking) else (-1.0, 1.0)
+    return Estimate(found, float(low), float(high))
 
 
 def kendall(one: Array, other: Array) -> float:

@@ -77,6 +77,11 @@ def test_trainings_that_rank_alike_agree_for_any_seeds(curves):
     assert (found.mean, found.low, found.high) == (1, 1, 1)
 
 
+def test_equal_losses_agree_on_nothing():
+    """Errors of few images are often equal."""
+    assert agreement(np.full((3, 2), 0.1), np.arange(6.0).reshape(3, 2)) is None
+
+
 def test_the_agreement_of_noise_is_wide():
     rng = np.random.default_rng(0)
     found = agreement(rng.normal(size=(6, 4)), rng.normal(size=(6, 4)))
