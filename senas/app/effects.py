@@ -5,7 +5,7 @@ from senas.app.schema import EffectsConfig
 from senas.app.wiring import Setup, set_up_again
 from senas.core.certainty import LEVEL, Estimate
 from senas.core.effects import CONFIGURATION, SEED
-from senas.core.objective import METRICS, bare
+from senas.core.objective import METRICS, MINUS, bare
 from senas.core.verdict import Verdict
 from senas.core.worth import ANY, Worth, worths
 from senas.report.console import Terminal
@@ -20,7 +20,7 @@ def main(config: EffectsConfig) -> None:
     rows = worths(verdict.effects)
     terminal = Terminal()
     terminal.say("\n".join(_head(setup, verdict)))
-    terminal.show(effects_table(rows, bare(verdict.metric)))
+    terminal.show(effects_table(rows, _named(verdict.metric)))
     terminal.say(_verdict(rows, verdict))
     for name, content in effects_files(setup, verdict, rows).items():
         write_whole(setup.folder.path / name, content)
@@ -73,4 +73,9 @@ def _verdict(rows: list[Worth], verdict: Verdict) -> str:
 
 
 def _spoken(metric: str) -> str:
-    return METRICS.get(metric, bare(metric)).partition(" (")[0]
+    return METRICS.get(metric, _named(metric)).partition(" (")[0]
+
+
+def _named(metric: str) -> str:
+    """What is minimised: of a score that is to be high, minus it."""
+    return f"minus {bare(metric)}" if metric.startswith(MINUS) else metric

@@ -47,6 +47,13 @@ def test_a_folder_of_images_is_searched_by_a_metric_of_ones_own_and_exported(own
     assert "[bright, dark]" in (own / "exported" / "mine" / "se.yaml").read_text()
 
 
+def test_what_a_block_adds_is_told_of_minus_a_metric_that_is_to_be_high(own, senas, searched):
+    searched(*FOLDER, "objective.metric=mymetrics:f1", "study.name=mine", "study.trials=1", "study.confirm=0")
+    said = senas("effects", "study.name=mine", "trust=mymetrics")
+    assert (said.code, said.err) == (0, "")
+    assert "intervals of what a block adds to the minus f1" in " ".join(said.out.split())
+
+
 def test_a_metric_can_be_one_of_several_objectives(own, searched):
     said = searched(*FOLDER, "objective=pareto", "objective.metrics=[mymetrics:f1,se_params]", "objective.pick=knee")
     assert "the knee of the front over f1 and se_params" in said.out
