@@ -94,7 +94,9 @@ class Verdict:
     def effects(self) -> Effects:
         """What every SE block of the space is worth."""
         metric = self.metric
-        seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in self.standing.measured]
+        # By number, and not as they ended: a study that is resumed knows no other order, and draws depend on it.
+        trials = sorted(self.standing.measured, key=lambda trial: trial.number)
+        seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in trials]
         return fit(self.space, seen, seed=self.seed, effort=self.effort)
 
     @cached_property

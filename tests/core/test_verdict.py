@@ -112,6 +112,12 @@ def test_a_configuration_is_shown_by_its_first_trial(clear):
     )
 
 
+def test_a_verdict_does_not_depend_on_the_order_in_which_trials_ended():
+    trials = searched(np.random.default_rng(6), 6, 0.03)
+    one, other = (verdict(each).front for each in (trials, [*trials[3:], *trials[:3]]))
+    assert one == other
+
+
 def test_nothing_can_be_claimed_where_no_trial_came_to_its_end():
     with pytest.raises(StudyError, match="trained to the end"):
         verdict([])
