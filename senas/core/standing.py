@@ -19,7 +19,7 @@ class Standing:
 
     classes:         of the data; guessing costs ln(classes) of validation loss.
     largest_params:  SE parameters of the space's largest configuration.
-    margin:          by how much of validation loss `smallest` may miss the lowest, in nats.
+    margin:          by how much `smallest`, or what is recommended, may miss the lowest: nats, or units of the metric.
     """
 
     trials: Sequence[Trial]
