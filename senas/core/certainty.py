@@ -15,6 +15,9 @@ LEVEL = 0.9
 """How often an interval of this kind holds the true value, and how probable what is recommended has to be."""
 SETTLED = 0.1
 """A probability below this, or above 1 minus this, is settled."""
+FEWEST = 4
+"""Trainings without which nothing is recommended: the losses of two or three are often near each other by accident, and
+then pass for noise that is small."""
 
 RIVAL = 0.02
 """A candidate that is lower by more than the margin with a smaller probability than this is left alone."""
@@ -116,9 +119,10 @@ class Certainty:
         """The smallest candidate whose loss is, with probability LEVEL, within `margin` of the lowest of all.
 
         Of equals in size, the one of the lowest mean. None where no candidate is sure to be so near: it is undecided.
-        So it is where there is but one candidate, which is the lowest of nothing.
+        So it is where there is but one candidate, which is the lowest of nothing, and where fewer than FEWEST trainings
+        stand behind all of them.
         """
-        if len(self.configs) < 2:
+        if len(self.configs) < 2 or self.trained.sum() < FEWEST:
             return None
         near = [int(n) for n in np.flatnonzero(self.near_best(margin) >= LEVEL)]
         return self.configs[min(near, key=lambda n: (self.sizes[n], self.means[n]))] if near else None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from senas.core.certainty import LEVEL, Certainty, Estimate
+from senas.core.certainty import FEWEST, LEVEL, Certainty, Estimate
 from senas.core.config import SEConfig
 from senas.core.effects import Effects, Observation, fit
 from senas.core.elsewhere import elsewhere
@@ -164,6 +164,11 @@ class Verdict:
         margin = self.standing.margin
         if self.certainty.recommended(margin) is not None:
             return None
+        if (count := int(self.certainty.trained.sum())) < FEWEST:
+            return (
+                f"undecided at this budget: {count} training{'s' * (count > 1)} cannot show how large the noise is, {FEWEST} are the "
+                "least; raise study.trials or study.confirm"
+            )
         if len(self.first) < 2:
             return (
                 "undecided at this budget: one configuration was trained, and there is none beside it; study.trials=12"

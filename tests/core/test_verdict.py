@@ -79,6 +79,14 @@ def test_as_noise_grows_the_answer_becomes_undecided_and_never_no_se():
     assert NONE not in [config for decided, config in answers if decided]
 
 
+@pytest.mark.parametrize("losses", [[0.5], [0.5, 0.501], [0.5, 0.501, 0.5005]])
+def test_two_or_three_trainings_that_happen_to_agree_recommend_nothing(losses):
+    configs = [NONE, SPACE.draw(lambda name, options: "r4 standard"), *drawn(np.random.default_rng(3), 1)]
+    pick = verdict([trial(n, configs[n], n, loss) for n, loss in enumerate(losses)]).pick("recommended")
+    assert not pick.decided
+    assert "cannot show how large the noise is" in pick.why
+
+
 def test_undecided_says_what_would_decide_it():
     undecided = verdict(searched(np.random.default_rng(2), 30, 0.1)).undecided
     assert undecided is not None
@@ -88,7 +96,7 @@ def test_undecided_says_what_would_decide_it():
 
 
 def test_one_configuration_alone_decides_nothing():
-    alone = verdict([trial(n, NONE, n, 0.5) for n in range(3)])
+    alone = verdict([trial(n, NONE, n, 0.5) for n in range(4)])
     assert not alone.pick("recommended").decided
     assert "one configuration was trained" in (alone.undecided or "")
 
