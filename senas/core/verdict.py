@@ -166,8 +166,8 @@ class Verdict:
             return None
         if (count := int(self.certainty.trained.sum())) < FEWEST:
             return (
-                f"undecided at this budget: {count} training{'s' * (count > 1)} cannot show how large the noise is, {FEWEST} are the "
-                "least; raise study.trials or study.confirm"
+                f"undecided at this budget: {count} training{'s' * (count > 1)} cannot show how large the noise is, "
+                f"{FEWEST} are the least; raise study.trials or study.confirm"
             )
         if len(self.first) < 2:
             return (
