@@ -1,5 +1,6 @@
 """Which training comes next, so that a front is known for sure: contenders again, with seeds that they have not had."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ from senas.core.config import SEConfig
 from senas.core.elsewhere import elsewhere
 from senas.core.scales import Array
 from senas.core.seeds import Seeds
-from senas.core.trial import CONFIRM, Trial, Wanted
+from senas.core.trial import CONFIRM, Status, Trial, Wanted
 from senas.core.verdict import Verdict
 
 ELSEWHERE = 3
@@ -20,6 +21,8 @@ EFFORT = 0.5
 """Of fitting, for a verdict that only decides what comes next."""
 BASELINE = 3
 """Trainings, at least, of each baseline that is in the space."""
+FAILURES = 2
+"""Trainings of a configuration that failed, until it is not trained again: one more would likely fail too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,13 @@ class Confirmation:
         if not self.left(trials):
             return None
         tried = {trial.config for trial in trials}  # also those that cost too much, or failed
-        for rule in (self._baseline, partial(self._random_places, tried=tried), most_open):
+        failures = Counter(trial.config for trial in trials if trial.status is Status.FAILED)
+        failing = {config for config, count in failures.items() if count >= FAILURES}
+        for rule in (
+            partial(self._baseline, failing=failing),
+            partial(self._random_places, tried=tried),
+            partial(most_open, failing=failing),
+        ):
             config = rule(verdict)
             if config is not None:  # none at all is a configuration too, and false
                 return Wanted(config, self._fresh(config, trials), CONFIRM)
@@ -56,10 +65,11 @@ class Confirmation:
         """Failed ones have had their seed too: they would fail again."""
         return self.seeds.fresh({trial.seed for trial in trials if trial.config == config})
 
-    def _baseline(self, verdict: Verdict) -> SEConfig | None:
+    def _baseline(self, verdict: Verdict, failing: Collection[SEConfig]) -> SEConfig | None:
         """A baseline that too few trainings stand behind: everything is measured against it."""
-        few = [config for config in verdict.baselines.values() if 0 < verdict.effects.trained.get(config, 0) < BASELINE]
-        return min(few, key=lambda config: verdict.effects.trained[config], default=None)
+        trained = verdict.effects.trained
+        few = [c for c in verdict.baselines.values() if 0 < trained.get(c, 0) < BASELINE and c not in failing]
+        return min(few, key=trained.__getitem__, default=None)
 
     def _random_places(self, verdict: Verdict, tried: Collection[SEConfig]) -> SEConfig | None:
         """The leader's blocks at other places, drawn at random: each of these configurations is trained once."""
@@ -73,8 +83,8 @@ class Confirmation:
         return next((config for config in moved if config not in tried), None)
 
 
-def most_open(verdict: Verdict) -> SEConfig | None:
-    """The configuration of which one more training would settle most; None where all is settled.
+def most_open(verdict: Verdict, failing: Collection[SEConfig] = ()) -> SEConfig | None:
+    """The configuration of which one more training would settle most; None where all is settled, but for `failing`.
 
     What is open is whether it is on the front, and whether it is near enough to the lowest to be recommended; what a
     training settles of that is taken for how much it narrows the configuration's own loss.
@@ -84,7 +94,9 @@ def most_open(verdict: Verdict) -> SEConfig | None:
     if certainty.settled and certainty.recommended(verdict.standing.margin) is not None:
         return None
     doubt = _doubt(certainty.front_probabilities) + _doubt(near)
-    return certainty.configs[int((doubt * _narrowing(certainty, float(np.median(verdict.effects.noise)))).argmax())]
+    gain = doubt * _narrowing(certainty, float(np.median(verdict.effects.noise)))
+    gain[[config in failing for config in certainty.configs]] = -1.0
+    return None if gain.max() < 0 else certainty.configs[int(gain.argmax())]
 
 
 def _doubt(probabilities: Array) -> Array:

@@ -1,5 +1,7 @@
 """What a study can claim: pooled fronts and picks, or that it is undecided."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -169,6 +171,18 @@ def test_baselines_come_first_no_se_among_them():
     ended = confirmed(trials, 6, 0.03, rng)
     assert sum(t.config == NONE for t in ended) >= BASELINE
     assert ended[len(trials)].config == NONE
+
+
+def test_what_fails_with_every_other_seed_is_given_up():
+    trials = searched(np.random.default_rng(4), 6, 0.1)[1:]  # of no SE one training alone came to its end
+    confirmation, failed = Confirmation(12, SEEDS), []
+    while (wanted := confirmation.next(verdict([*trials, *failed]))) is not None:
+        lost = trial(100 + len(failed), wanted.config, wanted.seed, np.nan, CONFIRM)
+        failed.append(replace(lost, status=Status.FAILED, scores={}))
+    asked = [each.config for each in failed]
+    assert asked[:2] == [NONE, NONE]
+    assert len(asked) == 12
+    assert max(map(asked.count, asked)) == 2
 
 
 def test_a_settled_front_asks_for_nothing_more():
