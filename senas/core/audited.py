@@ -88,7 +88,7 @@ class Audited:
             for trial in self.of(name):
                 losses = [_score(scores, self.metric) for scores in trial.curve[:length]]
                 curves[row, list(self.seeds).index(trial.seed)] = losses
-        return rungs(curves)
+        return rungs(curves, self.table(longer=True) if self.longer else None)
 
     @cached_property
     def agreement(self) -> Estimate | None:

@@ -27,20 +27,28 @@ class Rung:
 
     tau:          Kendall's, of the configurations' means with those of the last epoch.
     reliability:  the part of the variance of single trainings by one seed that configurations make.
+    full:         as tau, with the means of trainings at full length; NaN where there are none.
     """
 
     epoch: int
     tau: float
     reliability: float
+    full: float = math.nan
 
 
-def rungs(curves: Array) -> list[Rung]:
-    """Of losses (configurations, seeds, epochs), NaN in all epochs where a training failed. The last has tau 1."""
+def rungs(curves: Array, longer: Array | None = None) -> list[Rung]:
+    """Of losses (configurations, seeds, epochs), NaN in all epochs where a training failed. The last has tau 1.
+
+    longer:  (configurations, seeds), losses at full length.
+    """
     last = means(curves[:, :, -1])
-    return [
-        Rung(epoch + 1, kendall(means(curves[:, :, epoch]), last), reliability(curves[:, :, epoch]))
-        for epoch in range(curves.shape[2])
-    ]
+    full = np.full(len(curves), np.nan) if longer is None else means(longer)
+    found = []
+    for epoch in range(curves.shape[2]):
+        losses = curves[:, :, epoch]
+        at = means(losses)
+        found.append(Rung(epoch + 1, kendall(at, last), reliability(losses), kendall(at, full)))
+    return found
 
 
 def agreement(short: Array, long: Array, seed: int = 0) -> Estimate | None:

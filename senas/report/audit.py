@@ -56,7 +56,7 @@ def _tables(audited: Audited, sites: Sequence[Site]) -> list[tuple[tuple[str, ..
         (CONTENDERS, _contenders(audited, sites)),
         (FIGURES, _figures(audited)),
         (SEEDS, _detectable(audited)),
-        (RUNGS, _rungs(audited)),
+        _rungs(audited),
     ]
     return [(header, rows) for header, rows in tables if rows]
 
@@ -106,8 +106,14 @@ def _detectable(audited: Audited) -> Rows:
     return [(str(seeds), nats(audited.noise.detectable(seeds))) for seeds in sorted({*SHOWN_SEEDS, len(audited.seeds)})]
 
 
-def _rungs(audited: Audited) -> Rows:
-    return [(str(rung.epoch), f"{rung.tau:.2f}", _share(rung.reliability)) for rung in audited.rungs]
+def _rungs(audited: Audited) -> tuple[tuple[str, ...], Rows]:
+    """With the agreement with full length, where that was trained."""
+    full = (f"tau with {audited.epochs[1]} epochs",) if audited.longer else ()
+    rows: Rows = [
+        (str(rung.epoch), f"{rung.tau:.2f}", *(f"{rung.full:.2f}" for _ in full), _share(rung.reliability))
+        for rung in audited.rungs
+    ]
+    return (RUNGS[0], RUNGS[1], *full, RUNGS[2]), rows
 
 
 def _share(value: float) -> str:

@@ -74,6 +74,9 @@ def _seeds(axes: Axes, audited: Audited) -> None:
 def _rungs(axes: Axes, audited: Audited) -> None:
     epochs = [rung.epoch for rung in audited.rungs]
     axes.plot(epochs, [rung.tau for rung in audited.rungs], color=BLUE, marker="o", label="tau with the last epoch")
+    if audited.longer:
+        taus = [rung.full for rung in audited.rungs]
+        axes.plot(epochs, taus, color=BLUE, marker="o", linestyle="--", label=f"tau with {audited.epochs[1]} epochs")
     parts = [rung.reliability for rung in audited.rungs]
     axes.plot(epochs, parts, color=ORANGE, marker="s", label="of one run is configuration")
     axes.axhline(0, color=DARK, linewidth=0.8)

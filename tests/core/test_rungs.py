@@ -77,6 +77,11 @@ def test_trainings_that_rank_alike_agree_for_any_seeds(curves):
     assert (found.mean, found.low, found.high) == (1, 1, 1)
 
 
+def test_each_rung_agrees_with_full_length_as_far_as_it_does(curves):
+    assert [rung.full for rung in rungs(curves, -curves[:, :, 3])] == [1, 1, -1, -1]
+    assert all(np.isnan(rung.full) for rung in rungs(curves))
+
+
 def test_equal_losses_agree_on_nothing():
     """Errors of few images are often equal."""
     assert agreement(np.full((3, 2), 0.1), np.arange(6.0).reshape(3, 2)) is None

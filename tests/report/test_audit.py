@@ -182,6 +182,13 @@ def test_markdown_begins_with_the_verdict_and_has_tables_of_one_width(apart, sit
         assert len({line.count("|") for line in block.strip().splitlines()}) == 1
 
 
+def test_each_epoch_is_held_against_full_length_where_that_was_trained(audited, apart, sites):
+    longer = replace(apart, longer=audited(3.0, seed=5).trials)
+    header = f"| epoch | tau with the last | tau with {longer.epochs[1]} epochs | of one run is configuration |"
+    assert header in audit_markdown(longer, sites)
+    assert "| epoch | tau with the last | of one run is configuration |" in audit_markdown(apart, sites)
+
+
 def test_the_picture_is_one(alike):
     picture = Image.open(io.BytesIO(audit_png(alike, title="alike")))
     assert picture.width > picture.height > 400
