@@ -43,7 +43,8 @@ SHARES: dict[str, float | None] = {
     SEED: None,
 }
 """How much each kind is expected to explain: the parts more than their interplay (hierarchy of effects; Wu and
-Hamada, "Experiments", 2009). They add up to 1: what all of them explain together may be any share."""
+Hamada, "Experiments", 2009). They add up to 1: where a space has all kinds, what they explain together may be any
+share; where it has fewer, they are expected to explain somewhat less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,8 @@ class Verdict:
     def pick(self, how: str) -> Pick:
         """What `recommended`, `best`, `knee`, `smallest`, `budget:<params>` or `trial:<n>` names.
 
-        Losses are the pooled ones, not those of single trainings. Raises StudyError where `how` names nothing.
+        The score that counts is the pooled one, not that of single trainings; but `smallest` and `budget` go by
+        validation losses, which are pooled only where these count. Raises StudyError where `how` names nothing.
         """
         if how == RECOMMENDED:
             return self._recommended()
