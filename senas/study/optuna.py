@@ -26,7 +26,9 @@ from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
 from senas.core.trial import Status, Trial, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
+from senas.study.one_seed import OneSeed
 from senas.study.storage import mend_journal, open_storage
+from senas.study.thompson import EffectsSampler
 from senas.study.written import ORIGIN, RECORD, SEED, STATES, STATUSES, record_of, trial_of
 
 DRAWS = 1000
@@ -146,7 +148,9 @@ class OptunaProposer:
         digest = hashlib.sha256(f"{self.seeds.first} {word}".encode()).digest()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study.sampler = self.sampler(int.from_bytes(digest[:4], "big"))
+            sampler = self.sampler(int.from_bytes(digest[:4], "big"))
+        knows_of_seeds = self.seeds.rotated > 1 or isinstance(sampler, EffectsSampler)
+        self.study.sampler = sampler if knows_of_seeds else OneSeed(sampler, self.seeds.first)
 
     def _untried(self) -> tuple[SEConfig, int]:
         """A configuration and its seed. Where each configuration has a trial, one that a seed was not tried with."""
