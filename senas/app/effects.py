@@ -53,10 +53,11 @@ def _head(setup: Setup, verdict: Verdict) -> list[str]:
 
 
 def _verdict(rows: list[Worth], verdict: Verdict) -> str:
-    """What the intervals say, in a sentence: of placements, widths and places as wholes, else of single blocks."""
-    wholes = [row for row in rows if row.kind in ("placement", "width") or row.option == ANY]
-    parts = [row for row in rows if row.kind == "place" and row.option != ANY]
-    sure = [row for row in wholes if row.loss.excludes_zero] or [row for row in parts if row.loss.excludes_zero]
+    """What the intervals say, in a sentence: of placements, widths and places as wholes, and of single blocks at places
+    that as wholes may do nothing."""
+    sure = [row for row in rows if row.kind != "pair" and row.loss.excludes_zero]
+    whole = {row.name for row in sure if row.option == ANY}
+    sure = [row for row in sure if row.kind != "place" or row.option == ANY or row.name not in whole]
     metric = _spoken(verdict.metric)
     if not sure:
         return (

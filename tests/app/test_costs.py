@@ -87,7 +87,7 @@ def test_another_bound_is_another_study(bounded, searched):
 
 
 def test_a_bounded_space_ends_when_all_within_it_was_tried(searched):
-    said = searched("space.constraints.se_params=0", "study.trials=5")
+    said = searched("space.constraints.se_params=0", "study.trials=5", "study.seeds=1")
     assert said.code == 0
     assert "all 1 configurations of the space that are within the constraints were tried: the study is over" in said.out
 

@@ -177,8 +177,8 @@ SEARCH = [
     (["data.split_seed=-1"], "data.split_seed must be at least 0 and below 2^63, got -1"),
     (["data=fashion_mnist", "data.root=."], "data.root: no Fashion-MNIST in ."),
     (["sampler._target_=optuna.samplers.Nothing"], "sampler: optuna.samplers.Nothing cannot be made"),
-    (["+sampler.n_startup=3"], "sampler: optuna.samplers.TPESampler cannot be made"),
-    (["sampler.n_startup_trials=many"], "n_startup_trials must be a number, got many"),
+    (["sampler=tpe", "+sampler.n_startup=3"], "sampler: optuna.samplers.TPESampler cannot be made"),
+    (["sampler=tpe", "sampler.n_startup_trials=many"], "n_startup_trials must be a number, got many"),
     (["pruner._target_=optuna.pruners.Nothing"], "pruner: optuna.pruners.Nothing cannot be made"),
     (["evaluator.name=fused"], 'evaluator.name: there is no "fused"'),
     (["tracking.name=diary"], 'tracking.name: there is no "diary"; there are mlflow, none'),
@@ -204,7 +204,7 @@ SEARCH = [
     (["trainer.epochs=0", "space.sites=[layer9.*]"], "trainer.epochs must be at least 1"),
 ]
 OTHERS = [
-    (["serch"], '"serch" is no command; there are search, front, '),
+    (["serch"], '"serch" is no command; there are search, audit, front, '),
     (["serch"], 'did you mean "search"?'),
     (["--trials"], '"--trials" is no command'),
     (["study.trials=3"], '"study.trials=3" comes before the command: senas COMMAND study.trials=3; there are search'),

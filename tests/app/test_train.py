@@ -152,7 +152,7 @@ def test_every_seed_of_the_search_behind_a_configuration_is_warned_of(
 ):
     file = folder / package / "se.yaml"
     plain = yaml.safe_load(file.read_text())
-    file.write_text(yaml.safe_dump({**plain, "provenance": {**plain["provenance"], "seeds": seeds}}))
+    file.write_text(yaml.safe_dump({**plain, "provenance": {**plain["provenance"], "seed": 0, "seeds": seeds}}))
     monkeypatch.setattr("senas.app.train.Search.run", lambda *_: None)
     said = trained(f"se={package}", "against=[]", f"first_seed={first}").out
     assert f"chosen with seeds that are among these {told}: " in said if told else "chosen with seeds" not in said

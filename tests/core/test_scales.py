@@ -37,9 +37,12 @@ def test_the_draws_are_those_of_the_posterior_that_a_grid_gives():
 
 
 def test_much_data_leave_little_doubt():
-    y, kernel, unit = one_way(np.random.default_rng(0), groups=60, members=6, sd=0.5, noise=0.2)
-    draws = draw_scales(y, [kernel], np.random.default_rng(0), shares=[1.0]) * unit
-    assert draws.mean(0) == pytest.approx([0.5, 0.2], rel=0.15)
+    rng = np.random.default_rng(0)
+    effects, belongs = rng.normal(0, 0.5, 40), np.repeat(np.eye(40), 3, axis=0)
+    y = belongs @ effects + rng.normal(0, 0.2, 120)
+    unit = y.std()
+    draws = draw_scales((y - y.mean()) / unit, [belongs @ belongs.T], rng, shares=[1.0]) * unit
+    assert draws.mean(0) == pytest.approx([effects.std(), 0.2], rel=0.15)
     assert (draws.std(0) / draws.mean(0) < 0.2).all()
 
 
