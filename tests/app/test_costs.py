@@ -86,6 +86,7 @@ def test_another_bound_is_another_study(bounded, searched):
     assert "space.constraints.params is 75500.0, you ask for 75600.0" in said.err
 
 
+@pytest.mark.slow
 def test_a_bounded_space_ends_when_all_within_it_was_tried(searched):
     said = searched("space.constraints.se_params=0", "study.trials=5", "study.seeds=1")
     assert said.code == 0

@@ -24,6 +24,7 @@ def test_a_second_export_does_not_train_again(senas, copied, folder, lost):
     assert one == other
 
 
+@pytest.mark.slow
 def test_weights_that_were_trained_again_outlive_the_next_search(senas, searched, copied, lost):
     senas("export", "study.name=pilot", f"pick=trial:{lost}")
     assert searched("study.name=pilot", "study.trials=7").code == 0
@@ -82,6 +83,7 @@ def test_what_was_measured_beside_it_is_in_the_export(senas, copied, folder):
     assert "| SE everywhere at r = 16 | 1 |" in card
 
 
+@pytest.mark.slow
 def test_onnx_lies_beside_the_weights(senas, copied, folder):
     pytest.importorskip("onnxruntime")
     said = senas("export", "study.name=pilot", "format=onnx", "to=out")

@@ -29,6 +29,7 @@ def test_there_is_an_example(name):
     assert ">>> " in getattr(notebook, name).__doc__
 
 
+@pytest.mark.slow
 def test_the_examples_run_as_they_are_written(folder):
     """In the order in which a reader meets them: later ones use the study that the first one makes."""
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -34,6 +34,7 @@ def own(folder, monkeypatch):
     sys.modules.pop("mymetrics", None)
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_is_searched_by_a_metric_of_ones_own_and_exported(own, senas, searched):
     said = searched(*FOLDER, "objective.metric=mymetrics:f1", "objective.pick=best", "study.name=mine")
     assert (said.code, said.err) == (0, "")

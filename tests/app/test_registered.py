@@ -23,6 +23,7 @@ def parents(client):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_pick_whose_weights_are_lost_is_trained_again_and_registered(senas, torn):
     said = senas(*COMMAND)
     assert said.code == 0, said.err
@@ -33,6 +34,7 @@ def test_a_pick_whose_weights_are_lost_is_trained_again_and_registered(senas, to
     assert "Behind these figures stands 1 training of 1 configuration" in found.description
 
 
+@pytest.mark.slow
 def test_a_pick_that_cannot_be_trained_again_leaves_the_record_concluded(senas, torn, monkeypatch):
     def diverged(*_):
         raise ExportError("trial 0 could not be trained again: it diverged")

@@ -55,6 +55,7 @@ def test_a_random_search_takes_four_seeds_in_turn_and_its_export_names_them(sear
     assert (found["seed"], found["seeds"]) == (2, [0, 1, 2, 3])
 
 
+@pytest.mark.slow
 def test_a_small_space_is_exhausted_with_every_seed(searched):
     said = searched("space.sites=[layer1.0]", "space.placement=[standard]", "study.trials=100", "study.seeds=2")
     seeds = re.findall(r" s  seed (\d): ", said.out)

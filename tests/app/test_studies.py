@@ -97,6 +97,7 @@ def test_a_starting_point_outside_the_space_is_left_out_and_said_so(searched):
     assert "starting point all16 is not in the space, and left out" in said.out
 
 
+@pytest.mark.slow
 def test_several_objectives_have_a_knee_to_be_recommended(searched):
     command = ("objective=pareto", "objective.metrics=[val_error,macs]", "objective.pick=knee", "study.start=[none]")
     said = searched(*command)
@@ -104,6 +105,7 @@ def test_several_objectives_have_a_knee_to_be_recommended(searched):
     assert "the knee of the front over val_error and macs" in said.out
 
 
+@pytest.mark.slow
 def test_a_pruner_prunes(searched):
     pruner = ["pruner=median", "pruner.n_startup_trials=1", "pruner.n_warmup_steps=0"]
     said = searched("study.trials=5", "trainer.epochs=2", *pruner)
@@ -111,6 +113,7 @@ def test_a_pruner_prunes(searched):
     assert re.search(r"^trial +\d  pruned after epoch 1: val loss", said.out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_several_jobs_are_a_study_each(senas, folder):
     said = senas("search", "--multirun", *SHORT, "objective.penalty=0.02,0.1", "study.trials=1")
     assert (said.code, said.err) == (0, "")

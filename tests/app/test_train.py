@@ -158,6 +158,7 @@ def test_every_seed_of_the_search_behind_a_configuration_is_warned_of(
     assert f"chosen with seeds that are among these {told}: " in said if told else "chosen with seeds" not in said
 
 
+@pytest.mark.slow
 def test_test_images_are_called_unseen_only_where_that_is_known(trained, package):
     seen = "measured at the end on 357 test images that no search saw"
     assert seen in trained(f"se={package}", "against=[]", "seeds=1").out
@@ -207,6 +208,7 @@ def test_what_was_trained_can_be_trained_again_on_the_same_split(trained, folder
     assert yaml.safe_load((folder / "runs/again/train.yaml").read_text())["data"]["split_seed"] == 5
 
 
+@pytest.mark.slow
 def test_more_seeds_go_on_with_those_that_are_missing(trained, folder):
     trained(*DATA, "se=none", "against=[all16]", "seeds=1")
     before = results(folder)
@@ -216,6 +218,7 @@ def test_more_seeds_go_on_with_those_that_are_missing(trained, folder):
     assert pairs(folder) == [(True, 100), (False, 100), (True, 101), (False, 101)]
 
 
+@pytest.mark.slow
 def test_a_shorter_list_takes_no_weights_from_a_longer_one(trained, folder):
     longer = (*DATA, "se=none", "against=[all16]", "seeds=1")
     trained(*longer)
@@ -323,6 +326,7 @@ def test_what_was_compared_and_on_which_images_is_in_mlflow(trained, folder):
 # A kill in the middle
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_no_other_trainings_checkpoint(trained, folder, monkeypatch):
     def cut_off(self, trainer, task):
         save(self, trainer, task)

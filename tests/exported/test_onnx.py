@@ -137,6 +137,7 @@ def test_every_batch_size_is_tried_even_on_few_images():
         assert sum(sizes) == max(images, 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [0.01, float("nan")])
 def test_logits_that_differ_are_refused_and_nothing_is_left(
     tmp_path, exported, traced, net, validation, monkeypatch, wrong

@@ -93,6 +93,7 @@ def test_what_breaks_a_bound_is_not_proposed():
     assert all(trial.config.params(SITES) <= 400 for trial in searched(14, space=tight))
 
 
+@pytest.mark.slow
 def test_a_penalty_makes_proposals_smaller():
     objective = Penalized(1.0, SPACE.largest_params)
     cheap, free = (
@@ -102,6 +103,7 @@ def test_a_penalty_makes_proposals_smaller():
     assert cheap < free / 2
 
 
+@pytest.mark.slow
 def test_of_several_objectives_it_proposes_small_and_large_ones():
     params = [t.scores["se_params"] for t in searched(18, objective=Pareto(("val_loss", "se_params")))[10:]]
     assert len(set(params)) > 2
