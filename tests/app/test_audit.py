@@ -120,7 +120,7 @@ def test_what_is_there_is_not_trained_again(senas, found, monkeypatch):
 @pytest.mark.slow
 def test_a_search_goes_on_after_its_audit_and_says_what_it_found(senas, folder):
     arguments = ("study.audit=true", "study.trials=2", "trainer.epochs=1", "progress=false", "study.name=a")
-    arguments += ("audit.configs=2", "audit.seeds=2")
+    arguments += ("study.confirm=0", "audit.configs=2", "audit.seeds=2")
     done = senas("search", *arguments)
     assert done.code == 0
     assert "2 trials (and 4 trained for the audit)" in done.out

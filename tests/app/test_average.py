@@ -21,7 +21,6 @@ def test_an_average_is_in_the_fingerprint_and_none_is_not():
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_study_of_averages_is_exported_as_it_was_measured_and_says_so(senas, folder):
     assert senas("search", *SHORT, "trainer.average=ema").code == 0
     said = senas("export", "study.name=averaged", "to=out")
@@ -31,7 +30,6 @@ def test_a_study_of_averages_is_exported_as_it_was_measured_and_says_so(senas, f
     assert senas("search", *SHORT).code == 2  # another setting
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_study_from_before_there_were_averages_goes_on(senas, folder):
     assert senas("search", *SHORT).code == 0

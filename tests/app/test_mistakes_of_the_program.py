@@ -107,7 +107,10 @@ COMMANDS = [
     ("search root=own.py", "cannot be written: Not a directory; choose another root"),
     # studies and what is exported
     ("front study.name=pilto", 'there is no study "pilto" in runs; there are pilot'),
-    ("front study.name=pilot pick=cheapest", "pick must be one of best, knee, smallest, budget:<params> or trial:<n>"),
+    (
+        "front study.name=pilot pick=cheapest",
+        "pick must be one of recommended, best, knee, smallest, budget:<params> or trial:<n>",
+    ),
     ("export study.name=pilot pick=trial:99", "this study has no trial 99"),
     ("export study.name=pilot pick=budget:-1", "a budget is a whole number of SE parameters, of at least 0"),
     ("export study.name=pilot format=tf", 'format must be one of torch, onnx, got "tf"'),

@@ -23,7 +23,6 @@ def parents(client):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_pick_whose_weights_are_lost_is_trained_again_and_registered(senas, torn):
     said = senas(*COMMAND)
     assert said.code == 0, said.err

@@ -218,7 +218,14 @@ def lines_until(process, wanted):
     pytest.fail(f"it ended with {process.wait()} before it said {wanted}: {process.stderr.read()}")
 
 
-LONGER = ["trainer.epochs=4", "sampler.n_startup_trials=4", "study.name=pilot", "study.trials=12", "progress=false"]
+LONGER = [
+    "trainer.epochs=4",
+    "sampler.startup=4",
+    "study.name=pilot",
+    "study.trials=12",
+    "study.confirm=0",
+    "progress=false",
+]
 
 
 class Tracked:
@@ -245,7 +252,7 @@ class Tracked:
 
 @pytest.mark.slow
 def test_a_study_is_searched_resumed_looked_at_exported_and_used(program, folder, script):
-    search = ["search", "study.name=pilot", "trainer.epochs=1", "progress=false"]
+    search = ["search", "study.name=pilot", "trainer.epochs=1", "study.confirm=0", "progress=false"]
     first = program(*search, "study.trials=3", command=(str(script),))
     assert (first.returncode, first.stderr) == (0, "")
     again = program(*search, "study.trials=3")
