@@ -207,11 +207,11 @@ def test_the_page_of_the_front_is_drawn_among_the_artifacts_of_the_study(link, b
     address = f"{base}/#/experiments/{experiment}/runs/{run}/artifacts/front.html"
     opened(address, browser)
     frame = framed(browser)
-    points = "document.querySelectorAll('circle.dot:not(.one)').length"  # those of expected losses
+    points = "document.querySelectorAll('circle.dot.one').length"  # single trainings: four trials, two replicates
     end = time.monotonic() + 60
-    while evaluated(points, browser, frame) != 4 and time.monotonic() < end:
+    while evaluated(points, browser, frame) != 6 and time.monotonic() < end:
         time.sleep(0.2)
-    assert evaluated(points, browser, frame) == 4
+    assert evaluated(points, browser, frame) == 6
     # Its script runs in MLflow's sandbox too.
     assert evaluated(
         "document.getElementById('more').click(), document.querySelector('tbody.all') !== null", browser, frame
