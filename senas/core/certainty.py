@@ -1,6 +1,5 @@
 """How sure one can be of a front, and of what it recommends: probabilities, from draws of losses."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,11 +17,9 @@ SETTLED = 0.1
 FEWEST = 4
 """Trainings without which nothing is recommended: the losses of two or three are often near each other by accident, and
 then pass for noise that is small."""
-
-RIVAL = 0.02
-"""A candidate that is lower by more than the margin with a smaller probability than this is left alone."""
-ONE_SIDED = 1.2816
-"""Standard deviations below which a normal number lies with probability LEVEL."""
+OWN = 3
+"""Trainings of its own without which a candidate is not recommended. Until then only the model speaks for it, by what
+others came to; and of many that were trained once, the one with the kindest seed stands out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,41 +112,42 @@ class Certainty:
         near: Array = (self.losses <= self.losses.min(1, keepdims=True) + margin).mean(0)
         return near
 
-    def recommended(self, margin: float) -> SEConfig | None:
+    def leader(self, margin: float) -> SEConfig:
         """The smallest candidate whose loss is, with probability LEVEL, within `margin` of the lowest of all.
 
-        Of equals in size, the one of the lowest mean. None where no candidate is sure to be so near: it is undecided.
-        So it is where there is but one candidate, which is the lowest of nothing, and where fewer than FEWEST trainings
-        stand behind all of them.
+        Of equals in size, that of the lowest mean; where no candidate is sure to be so near, the lowest mean of all.
+        """
+        near = self._surely_near(margin)
+        return self.configs[self._smallest(near)] if near else self.lowest
+
+    def recommended(self, margin: float) -> SEConfig | None:
+        """The smallest candidate, of those with OWN trainings, whose loss is with probability LEVEL so near the lowest.
+
+        None where there is none: it is undecided. So it is where there is but one candidate, which is the lowest of
+        nothing, and where fewer than FEWEST trainings stand behind all of them.
         """
         if len(self.configs) < 2 or self.trained.sum() < FEWEST:
             return None
-        near = [int(n) for n in np.flatnonzero(self.near_best(margin) >= LEVEL)]
-        return self.configs[min(near, key=lambda n: (self.sizes[n], self.means[n]))] if near else None
+        near = [n for n in self._surely_near(margin) if self.trained[n] >= OWN]
+        return self.configs[self._smallest(near)] if near else None
 
-    def would_decide(self, margin: float, noise: float) -> list[tuple[SEConfig, int]]:
-        """What to train more often, and how often, for there to be something recommended; roughly.
-
-        noise:  standard deviation of one training.
-
-        The smallest candidate whose mean is near the lowest has to be told from those that may be lower by more than
-        `margin`: its loss and theirs have to be known so well that what their means leave of the margin is no accident.
-        """
-        near = np.flatnonzero(self.means <= self.means.min() + margin / 2)
-        leader = min(near, key=lambda n: (self.sizes[n], self.means[n]))
-        above = self.losses[:, [leader]] - self.losses
-        rivals = [n for n in range(len(self.configs)) if n != leader and (above[:, n] > margin).mean() > RIVAL]
-        wanted = []
-        for n in sorted({int(leader), *rivals}, key=lambda n: self.means[n]):
-            left = max(margin - max(0.0, float(self.means[leader] - self.means[n])), noise / 10)
-            enough = math.ceil(2 * (noise * ONE_SIDED / left) ** 2)
-            wanted.append((self.configs[n], max(1, enough - int(self.trained[n]))))
-        return wanted
+    @property
+    def sure_within(self) -> float | None:
+        """The smallest margin by which something is recommended; None where no candidate has OWN trainings."""
+        above = np.quantile(self.losses - self.losses.min(1, keepdims=True), LEVEL, axis=0, method="higher")
+        own = above[self.trained >= OWN]
+        return float(own.min()) if own.size else None
 
     @property
     def settled(self) -> bool:
         """Whether it is known of every candidate if it is on the front."""
         return not _open(self.front_probabilities).any()
+
+    def _surely_near(self, margin: float) -> list[int]:
+        return [int(n) for n in np.flatnonzero(self.near_best(margin) >= LEVEL)]
+
+    def _smallest(self, places: Sequence[int]) -> int:
+        return min(places, key=lambda n: (self.sizes[n], self.means[n]))
 
     def _place(self, config: SEConfig) -> int:
         return self.configs.index(config)

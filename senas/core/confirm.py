@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from senas.core.certainty import Certainty
+from senas.core.certainty import OWN, Certainty
 from senas.core.config import SEConfig
 from senas.core.elsewhere import elsewhere
 from senas.core.scales import Array
@@ -53,6 +53,7 @@ class Confirmation:
         failing = {config for config, count in failures.items() if count >= FAILURES}
         for rule in (
             partial(self._baseline, failing=failing),
+            partial(self._leader, failing=failing),
             partial(self._random_places, tried=tried),
             partial(most_open, failing=failing),
         ):
@@ -71,9 +72,14 @@ class Confirmation:
         few = [c for c in verdict.baselines.values() if 0 < trained.get(c, 0) < BASELINE and c not in failing]
         return min(few, key=trained.__getitem__, default=None)
 
+    def _leader(self, verdict: Verdict, failing: Collection[SEConfig]) -> SEConfig | None:
+        """What would be recommended, until trainings of its own speak for it: another may lead after each of them."""
+        leader = verdict.certainty.leader(verdict.standing.margin)
+        return leader if verdict.certainty.trainings(leader) < OWN and leader not in failing else None
+
     def _random_places(self, verdict: Verdict, tried: Collection[SEConfig]) -> SEConfig | None:
         """The leader's blocks at other places, drawn at random: each of these configurations is trained once."""
-        leader = verdict.certainty.recommended(verdict.standing.margin) or verdict.certainty.lowest
+        leader = verdict.certainty.leader(verdict.standing.margin)
         options = sorted(verdict.space.encode(leader).values())
         alike = [c for c in verdict.first if c != leader and sorted(verdict.space.encode(c).values()) == options]
         if len(alike) >= ELSEWHERE:

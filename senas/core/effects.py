@@ -13,7 +13,7 @@ Lindley and Smith, "Bayes estimates for the linear model", J. Royal Statistical 
 """
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -130,10 +130,19 @@ class Effects:
         """(draws, configurations): the mean loss over seeds of each, trained or not. Jointly drawn."""
         return np.stack([self._loss(config) for config in configs], axis=1)
 
-    def expected(self, config: SEConfig, draw: int) -> float:
-        """The loss of a configuration in one draw, but for how far it deviates from the sum of its parts."""
-        columns = self.design.columns(config)
-        return sum(n * float(self.draws[draw, self.columns[c]]) for c, n in columns.items() if c in self.columns)
+    def truth(self, draw: int) -> Callable[[SEConfig], float]:
+        """The loss of any configuration in one draw, but for how far it deviates from the sum of its parts."""
+        known: dict[Column, float] = {column: float(self.draws[draw, n]) for column, n in self.columns.items()}
+
+        def loss(config: SEConfig) -> float:
+            total = 0.0
+            for column, count in self.design.columns(config).items():
+                if column not in known:  # no training showed it
+                    known[column] = float(self.scale(column[0])[draw] * _normal(column, draw + 1)[draw])
+                total += count * known[column]
+            return total
+
+        return loss
 
     def sums(self, columns: Sequence[dict[Column, float]]) -> Array:
         """(draws, sums): of effects, each so many times. Those that no training showed are drawn from their kind."""

@@ -1,5 +1,6 @@
 """What a study can claim: its front and its recommendation, from all trainings together, and how sure both are."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from senas.core.certainty import FEWEST, LEVEL, Certainty, Estimate
+from senas.core.certainty import FEWEST, LEVEL, OWN, Certainty, Estimate
 from senas.core.config import SEConfig
 from senas.core.effects import Effects, Observation, fit
 from senas.core.elsewhere import elsewhere
 from senas.core.objective import bare, judged, score
+from senas.core.preposterior import would_decide
 from senas.core.space import SearchSpace
 from senas.core.standing import PICKS as BY_SCORE
 from senas.core.standing import Standing
@@ -174,20 +176,46 @@ class Verdict:
             return (
                 "undecided at this budget: one configuration was trained, and there is none beside it; study.trials=12"
             )
-        wanted = self.certainty.would_decide(margin, float(np.median(self.effects.noise)))
-        total = sum(count for _, count in wanted)
-        confirmed = sum(trial.origin == CONFIRM for trial in self.standing.trials)
+        return f"undecided at this budget: {self._doubt}; {self._way_out}"
+
+    @property
+    def _doubt(self) -> str:
+        """Why nothing is recommended, though there are trainings enough to know the noise."""
+        margin, certainty = self.standing.margin, self.certainty
+        leader = certainty.leader(margin)
+        near = certainty.near_best(margin)[certainty.configs.index(leader)]
+        if near >= LEVEL:
+            count = certainty.trainings(leader)
+            return (
+                f"what leads was trained {'once' if count == 1 else 'twice'}, and nothing is recommended that was not "
+                f"trained {OWN} times"
+            )
         return (
-            f"undecided at this budget: no configuration is within {margin:g} of the lowest loss with a probability of "
-            f"{LEVEL:g}; about {total} more trainings of {len(wanted)} configurations would decide it: "
-            f"study.confirm={confirmed + total}, or a larger study.margin"
+            f"no configuration is within {margin:g} of the lowest loss with a probability of {LEVEL:g}; what leads is "
+            f"so with {near:.2f}"
         )
+
+    @property
+    def _way_out(self) -> str:
+        """What would decide it."""
+        margin, certainty = self.standing.margin, self.certainty
+        confirmed = sum(trial.origin == CONFIRM for trial in self.standing.trials)
+        more = would_decide(certainty, margin, float(np.median(self.effects.noise)), self.seed)
+        ways = []
+        if more is not None:
+            ways.append(
+                f"about {more.trainings} more trainings decide it as likely as not: study.confirm="
+                f"{confirmed + more.trainings}"
+            )
+        if (sure := certainty.sure_within) is not None:
+            ways.append(f"with study.margin={rounded_up(sure)} it is decided now")
+        return "; ".join(ways) or "no number of trainings that can be afforded is likely to decide it"
 
     def _recommended(self) -> Pick:
         margin, certainty = self.standing.margin, self.certainty
         config = certainty.recommended(margin)
         if config is None:
-            return Pick(self.first[certainty.lowest], f"{self.undecided}. It leads", decided=False)
+            return Pick(self.first[certainty.leader(margin)], f"{self.undecided}. It leads", decided=False)
         probability = float(certainty.near_best(margin)[certainty.configs.index(config)])
         return Pick(
             self.first[config],
@@ -211,3 +239,9 @@ def _as_score(metric: str, value: float) -> dict[str, float]:
     """The score whose `score(..., metric)` is `value`."""
     name = bare(metric)
     return {name: value if name == metric else -value}
+
+
+def rounded_up(value: float) -> str:
+    """The next number of two digits: what is enough by it is enough by `value`."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / unit) * unit:.2g}"

@@ -110,4 +110,5 @@ class EffectsSampler(BaseSampler):
             # Between a tenth and ten times the spread of the losses that were seen, for all the parameters there are.
             spread = float(effects.losses(list(effects.trained))[draw].std())
             penalty = spread * 10 ** self.rng.uniform(-1, 1)
-        return lambda config: effects.expected(config, draw) + penalty * config.params(self.space.sites) / largest
+        loss = effects.truth(draw)
+        return lambda config: loss(config) + penalty * config.params(self.space.sites) / largest

@@ -11,7 +11,7 @@ CONFIGS = [SEConfig(), SEConfig({"a": SEBlock(hidden=1)}), SEConfig({"a": SEBloc
 NONE, SMALL, LARGE = CONFIGS
 
 
-def certainty(*losses, trained=(2, 2, 2)):
+def certainty(*losses, trained=(4, 4, 4)):
     """Of three candidates with 0, 10 and 20 parameters; one row a draw."""
     return Certainty(CONFIGS, np.array([0.0, 10.0, 20.0]), np.array(losses, dtype=float), np.array(trained))
 
@@ -66,17 +66,29 @@ def test_the_only_candidate_is_not_recommended():
     assert alone.recommended(margin=1.0) is None
 
 
-def test_what_would_decide_it_grows_with_the_noise():
+def test_what_was_trained_once_or_twice_is_not_recommended_however_sure_the_model_is():
+    draws = ((0.30, 0.205, 0.200), (0.31, 0.204, 0.201))
+    assert certainty(*draws, trained=(9, 3, 9)).recommended(margin=0.01) == SMALL
+    assert certainty(*draws, trained=(9, 2, 9)).recommended(margin=0.01) == LARGE
+    assert certainty(*draws, trained=(9, 2, 2)).recommended(margin=0.01) is None
+
+
+def test_what_leads_is_what_would_be_recommended_if_it_were_trained_often_enough():
+    draws = ((0.30, 0.205, 0.200), (0.31, 0.204, 0.201))
+    assert certainty(*draws, trained=(9, 1, 9)).leader(margin=0.01) == SMALL
+    assert certainty(*draws, trained=(9, 1, 9)).leader(margin=0.001) == LARGE
+
+
+def test_where_nothing_is_sure_the_lowest_mean_leads():
+    assert normal((0.3, 0.2, 0.19), (0.2, 0.2, 0.01)).leader(margin=0.01) == LARGE
+
+
+def test_it_says_by_which_margin_something_would_be_recommended():
     state = normal((0.3, 0.21, 0.2), (0.03, 0.03, 0.03))
-    little, much = (sum(count for _, count in state.would_decide(0.02, noise)) for noise in (0.01, 0.1))
-    assert 0 < little < much
+    wide = state.sure_within
+    assert state.recommended(wide) is not None
+    assert state.recommended(0.99 * wide) is None
 
 
-def test_what_would_decide_it_leaves_out_what_is_out_of_reach():
-    state = normal((9.0, 0.21, 0.2), (0.03, 0.03, 0.03))
-    assert {config for config, _ in state.would_decide(0.02, 0.05)} == {SMALL, LARGE}
-
-
-def test_without_a_margin_what_would_decide_it_is_a_finite_number():
-    state = normal((0.3, 0.2, 0.2), (0.1, 0.1, 0.1))
-    assert all(count < 1000 for _, count in state.would_decide(0.0, 0.05))
+def test_no_margin_is_wide_enough_where_nothing_was_trained_often_enough():
+    assert certainty((0.3, 0.2, 0.1), trained=(2, 2, 2)).sure_within is None

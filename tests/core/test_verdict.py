@@ -1,5 +1,6 @@
 """What a study can claim: pooled fronts and picks, or that it is undecided."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -26,9 +27,9 @@ def trial(number, config, seed, loss, origin="sampler"):
     return Trial(number=number, status=Status.COMPLETE, config=config, seed=seed, scores=scores, origin=origin)
 
 
-def searched(rng, count, noise):
-    """Trials of the baselines with two seeds each, and of random configurations with rotated ones."""
-    configs = [NONE, SPACE.draw(lambda name, options: "r4 standard")] * 2 + drawn(rng, count)
+def searched(rng, count, noise, times=1):
+    """Trials of the baselines with two seeds more than others, which are random, all with rotated ones."""
+    configs = [NONE, SPACE.draw(lambda name, options: "r4 standard")] * 2 + drawn(rng, count) * times
     return [
         trial(n, config, SEEDS.of(n // 2), worth(config) + noise * rng.normal()) for n, config in enumerate(configs)
     ]
@@ -43,7 +44,7 @@ def verdict(trials, *, margin=0.01, penalty=0.0, effort=EFFORT):
 @pytest.fixture(scope="module")
 def clear():
     """With so little noise that what the blocks are worth is plain."""
-    return verdict(searched(np.random.default_rng(0), 40, noise=0.001))
+    return verdict(searched(np.random.default_rng(0), 20, noise=0.001, times=3))
 
 
 def test_a_lucky_seed_is_not_taken_for_what_a_configuration_is_worth():
@@ -73,7 +74,9 @@ def test_a_clear_study_recommends_the_smallest_that_is_near_the_best(clear):
 def test_as_noise_grows_the_answer_becomes_undecided_and_never_no_se():
     answers = []
     for noise in (0.001, 0.02, 0.1, 0.5):
-        pick = verdict(searched(np.random.default_rng(2), 30, noise)).pick("recommended")
+        trials = searched(np.random.default_rng(2), 12, noise, times=3)
+        trials.append(trial(99, NONE, 9, worth(NONE) + noise))
+        pick = verdict(trials).pick("recommended")
         answers.append((pick.decided, pick.trial.config))
     assert answers[0][0]
     assert [decided for decided, _ in answers] == sorted((decided for decided, _ in answers), reverse=True)
@@ -89,12 +92,37 @@ def test_two_or_three_trainings_that_happen_to_agree_recommend_nothing(losses):
     assert "cannot show how large the noise is" in pick.why
 
 
-def test_undecided_says_what_would_decide_it():
-    undecided = verdict(searched(np.random.default_rng(2), 30, 0.1)).undecided
+def test_undecided_says_how_sure_what_leads_is_and_what_would_decide_it():
+    undecided = verdict(searched(np.random.default_rng(2), 12, 0.03, times=3)).undecided
     assert undecided is not None
-    assert undecided.startswith("undecided at this budget")
-    assert "study.confirm=" in undecided
-    assert "\n" not in undecided
+    assert re.fullmatch(
+        r"undecided at this budget: no configuration is within 0.01 of the lowest loss with a probability of 0.9; what "
+        r"leads is so with 0\.\d\d; about \d+ more trainings decide it as likely as not: study.confirm=\d+; with "
+        r"study.margin=0\.\d+ it is decided now",
+        undecided,
+    )
+
+
+def test_the_margin_that_undecided_names_decides_it():
+    trials = searched(np.random.default_rng(2), 12, 0.03, times=3)
+    margin = float(re.search(r"study.margin=(\S+)", verdict(trials).undecided).group(1))
+    assert verdict(trials, margin=margin).pick("recommended").decided
+
+
+def test_undecided_says_so_where_more_trainings_would_hardly_help():
+    undecided = verdict(searched(np.random.default_rng(2), 12, 0.5, times=3), margin=0.0001).undecided
+    assert undecided is not None
+    assert "study.confirm" not in undecided
+    assert "study.margin=" in undecided
+
+
+def test_what_was_trained_once_is_not_recommended_and_undecided_says_why():
+    seen = searched(np.random.default_rng(2), 30, 0.001)
+    pick = verdict(seen).pick("recommended")
+    assert not pick.decided
+    assert "was trained once, and nothing is recommended that was not trained 3 times" in pick.why
+    again = [trial(100 + n, pick.trial.config, 5 + n, worth(pick.trial.config)) for n in range(2)]
+    assert verdict([*seen, *again]).pick("recommended").decided
 
 
 def test_one_configuration_alone_decides_nothing():
@@ -171,6 +199,15 @@ def test_baselines_come_first_no_se_among_them():
     ended = confirmed(trials, 6, 0.03, rng)
     assert sum(t.config == NONE for t in ended) >= BASELINE
     assert ended[len(trials)].config == NONE
+
+
+def test_what_leads_is_trained_again_before_its_blocks_at_random_places_are():
+    rng = np.random.default_rng(4)
+    seen = [*searched(rng, 12, 0.001), trial(50, NONE, 7, worth(NONE))]
+    leader = verdict(seen).pick("recommended")
+    assert not leader.decided
+    ended = confirmed(seen, 2, 0.001, rng)
+    assert [t.config for t in ended[len(seen) :]] == [leader.trial.config] * 2
 
 
 def test_what_fails_with_every_other_seed_is_given_up():
