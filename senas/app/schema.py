@@ -108,6 +108,7 @@ class StudyConfig:
     confirm: int | None = None
     audit: bool = False
     margin: float = MISSING
+    interactions: bool = True
     start: list[str] = MISSING
 
 

@@ -107,7 +107,8 @@ class Setup:
         are must not depend on how well they did, or the lucky ones would be read.
         """
         standing = self.standing(_read(trials, self.baselines.values()), penalty, margin)
-        return Verdict(standing, self.space, self.baselines, self.config.study.seed, effort)
+        study = self.config.study
+        return Verdict(standing, self.space, self.baselines, study.seed, effort, study.interactions)
 
     def start(self) -> tuple[list[SEConfig], list[str]]:
         """The starting points that lie in the space, and the names of those that do not."""
@@ -262,8 +263,9 @@ def stopwatches(nets: Sequence[Any], *, example: Sequence[int], timing: Timing) 
 
 
 def sampler_factory(config: SearchConfig, space: SearchSpace, objective: Objective) -> Callable[[int], Any]:
-    """The sampler of the configuration, with the seed to be given; senas's own takes space and objective too."""
-    return partial(_build, config.sampler, "sampler", {"space": space, "objective": objective})
+    """The sampler of the configuration, with the seed to be given; senas's own takes more of the study."""
+    parts = {"space": space, "objective": objective, "interactions": config.study.interactions}
+    return partial(_build, config.sampler, "sampler", parts)
 
 
 def pruner(config: SearchConfig) -> Any:

@@ -65,6 +65,7 @@ class Verdict:
     baselines:  what it is measured against, by name.
     seed:       of the draws; the same trials and seed give the same verdict.
     effort:     1 for what is shown; less for what only decides which training comes next.
+    interactions:  whether blocks in one stage may strengthen or weaken each other.
 
     Raises StudyError where no trial was trained to its end.
     """
@@ -74,6 +75,7 @@ class Verdict:
     baselines: Mapping[str, SEConfig]
     seed: int = 0
     effort: float = 1.0
+    interactions: bool = True
 
     def __post_init__(self) -> None:
         if not self.standing.measured:
@@ -99,7 +101,7 @@ class Verdict:
         # By number, and not as they ended: a study that is resumed knows no other order, and draws depend on it.
         trials = sorted(self.standing.measured, key=lambda trial: trial.number)
         seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in trials]
-        return fit(self.space, seen, seed=self.seed, effort=self.effort)
+        return fit(self.space, seen, interactions=self.interactions, seed=self.seed, effort=self.effort)
 
     @cached_property
     def certainty(self) -> Certainty:

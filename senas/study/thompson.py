@@ -32,13 +32,22 @@ NEWEST = 200
 class EffectsSampler(BaseSampler):
     """Thompson sampling over the effects of SE blocks.
 
-    startup:  trainings before results are read; until then proposals are random.
+    startup:       trainings before results are read; until then proposals are random.
+    interactions:  whether blocks in one stage may strengthen or weaken each other.
     """
 
-    def __init__(self, *, space: SearchSpace, objective: Objective, seed: int = 0, startup: int = 10) -> None:
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        objective: Objective,
+        seed: int = 0,
+        startup: int = 10,
+        interactions: bool = True,
+    ) -> None:
         if startup < 1:
             raise ValueError(f"startup must be at least 1, got {startup}")
-        self.space, self.objective, self.startup = space, objective, startup
+        self.space, self.objective, self.startup, self.interactions = space, objective, startup, interactions
         self.rng = np.random.default_rng(seed)
         self.seed = seed
 
@@ -54,7 +63,7 @@ class EffectsSampler(BaseSampler):
             return self._encoded(self._random())
         metric = judged(self.objective)
         seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in trained[-NEWEST:]]
-        effects = fit(self.space, seen, seed=self.seed, effort=EFFORT)
+        effects = fit(self.space, seen, interactions=self.interactions, seed=self.seed, effort=EFFORT)
         return self._encoded(self._best(effects, {t.config for t in told}))
 
     def sample_independent(

@@ -13,6 +13,7 @@ from senas.app.main import COMMANDS
 from senas.app.paths import conf_dir
 from senas.app.schema import SCHEMAS
 from senas.app.wiring import pruner, sampler_factory, set_up
+from senas.core.trial import Status, Trial
 from senas.errors import ConfigError
 from senas.training import datasets
 
@@ -149,6 +150,7 @@ def test_what_changes_a_score_makes_another_study(override):
         "trainer.accelerator=cpu",
         "tracking=none",
         "study.margin=0.5",
+        "study.interactions=false",
         "sampler=random",
         "root=elsewhere",
         "progress=false",
@@ -181,6 +183,22 @@ def test_a_sampler_that_cannot_be_made_is_refused_before_it_is_used(caplog, opti
         sampler_factory(config, setup.space, setup.objective)(0)
     assert "\n" not in str(caught.value)
     assert caplog.records == []  # outside of pytest they would be lines on standard error
+
+
+def test_a_study_without_interactions_neither_claims_nor_proposes_by_them():
+    setup = set_up(composed("search", "study.interactions=false"))
+    trials = [
+        Trial(
+            number=n,
+            status=Status.COMPLETE,
+            config=config,
+            seed=0,
+            scores={"val_loss": 0.5 + n / 100, "se_params": 1.0},
+        )
+        for n, config in enumerate(setup.baselines.values())
+    ]
+    assert not setup.verdict(trials).effects.design.interactions
+    assert not sampler_factory(setup.config, setup.space, setup.objective)(0).interactions
 
 
 def test_a_study_is_named_after_its_data_backbone_and_fingerprint():
