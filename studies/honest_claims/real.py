@@ -4,9 +4,9 @@
 
 Studies with the seeds FIRST x 1000 ... (LAST - 1) x 1000, at equal numbers of trainings, TRAININGS: `best seen` after a
 search with one seed (random, TPE, NSGA-II), the same with 12 of the trainings kept for replicates of four finalists,
-and senas as it is by default (24 trials, 12 replicates). What each picks is then trained with 20 seeds that none of
-them had. A line for each method is appended to real.csv beside this file. Studies lie in ./runs, and go on where they
-are.
+and senas as it is by default (24 trials, 12 replicates): the lowest expected loss, and what is recommended. What each
+picks is then trained with 20 seeds that none of them had. A line for each method is appended to real.csv beside this
+file. Studies lie in ./runs, and go on where they are.
 """
 
 import csv
@@ -26,7 +26,10 @@ from senas.study.optuna import read_trials
 
 TRAININGS, SEARCH, FINALISTS, AGAIN = 36, 24, 4, 3
 FRESH = range(50_000, 50_020)
-COLUMNS = ("study_seed", "method", "configuration", "claimed", "low", "high", "fresh_mean", "fresh_low", "fresh_high")
+COLUMNS = (
+    *("study_seed", "method", "configuration", "claimed", "low", "high", "fresh_mean", "fresh_low", "fresh_high"),
+    "decided",
+)
 
 
 class Bench:
@@ -76,6 +79,10 @@ def repetition(seed: int) -> list[dict[str, object]]:
     verdict = setup.verdict(trials)
     loss = verdict.point(verdict.certainty.lowest).loss
     found.append(("senas", verdict.certainty.lowest, loss.mean, loss.low, loss.high))
+    pick = verdict.pick("recommended")
+    loss = verdict.point(pick.trial.config).loss
+    found.append(("senas, recommended", pick.trial.config, loss.mean, loss.low, loss.high))
+    decided = {"senas, recommended": "yes" if pick.decided else "no"}
     for sampler in ("random", "tpe", "nsga2"):
         _, trials = searched(sampler, seed, TRAININGS, 0, seeds=1)
         measured = setup.standing(trials).measured
@@ -83,7 +90,13 @@ def repetition(seed: int) -> list[dict[str, object]]:
         found.append((f"best seen, {sampler}", best.config, best.scores["val_loss"], math.nan, math.nan))
         found.append((f"best seen + confirm, {sampler}", *confirmed(bench, measured[:SEARCH], seed)))
     return [
-        dict(zip(COLUMNS, (seed, method, str(config), *claim, *fresh(bench, config)), strict=True))
+        dict(
+            zip(
+                COLUMNS,
+                (seed, method, str(config), *claim, *fresh(bench, config), decided.get(method, "")),
+                strict=True,
+            )
+        )
         for method, config, *claim in found
     ]
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from senas.core.interval import interval
 
 HERE = Path(__file__).parent
+RECOMMENDED = "senas, recommended"
 METHODS = (
     "best seen, random",
     "best seen, tpe",
@@ -23,6 +24,7 @@ METHODS = (
     "best seen + confirm, nsga2",
     "senas",
 )
+REAL = (*METHODS, RECOMMENDED)
 
 
 def read(name: str) -> list[dict[str, str]]:
@@ -71,18 +73,38 @@ def simulated(rows: list[dict[str, str]]) -> None:
     figure.savefig(HERE / "figure.png")
 
 
+def recommended(rows: list[dict[str, str]]) -> None:
+    """How often something is recommended, and how often that is as near the lowest of what was trained as it says."""
+    print(
+        "\n| noise | margin | n | decided | of these within the margin | 90 % intervals that hold the truth | blocks |"
+    )
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    groups: dict[tuple[float, float], list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        name, _, margin = row["method"].partition(", margin ")
+        if name == "recommended":
+            groups[float(row["noise"]), float(margin)].append(row)
+    for (noise, margin), some in sorted(groups.items(), reverse=True):
+        decided = [row for row in some if row["decided"] == "yes"]
+        near = sum(float(row["true"]) <= float(row["true_best_tried"]) + margin for row in decided)
+        blocks = f"{np.mean([int(row['blocks']) for row in decided]):.1f}" if decided else ""
+        cells = (f"{noise:g}", f"{margin:g}", str(len(some)), str(len(decided)), f"{near} of {len(decided)}")
+        print(f"| {' | '.join((*cells, coverage(decided, 'true'), blocks))} |")
+
+
 def real(rows: list[dict[str, str]]) -> None:
     print("\n| study seed | method | claimed | fresh seeds (20) | optimism | configuration |")
     print("| ---: | --- | ---: | ---: | ---: | --- |")
-    for row in sorted(rows, key=lambda row: (int(row["study_seed"]), METHODS.index(row["method"]))):
+    for row in sorted(rows, key=lambda row: (int(row["study_seed"]), REAL.index(row["method"]))):
         claimed = f"{float(row['claimed']):.4f}"
         if row["low"] != "nan":
             claimed += f" ({float(row['low']):.4f} to {float(row['high']):.4f})"
         fresh = f"{float(row['fresh_mean']):.4f} ({float(row['fresh_low']):.4f} to {float(row['fresh_high']):.4f})"
         optimism = float(row["fresh_mean"]) - float(row["claimed"])
-        cells = (row["study_seed"], row["method"], claimed, fresh, f"{optimism:+.4f}", row["configuration"])
+        decided = " (undecided)" if row["decided"] == "no" else ""
+        cells = (row["study_seed"], row["method"] + decided, claimed, fresh, f"{optimism:+.4f}", row["configuration"])
         print(f"| {' | '.join(cells)} |")
-    for method in METHODS:
+    for method in REAL:
         some = [row for row in rows if row["method"] == method]
         mean = np.mean([float(row["fresh_mean"]) - float(row["claimed"]) for row in some])
         print(f"{method}: mean optimism {mean:+.4f} of {len(some)}; {coverage(some, 'fresh_mean')}")
@@ -94,5 +116,6 @@ def spoken(value: object) -> str:
 
 if __name__ == "__main__":
     simulated(read("simulated.csv"))
+    recommended(read("simulated.csv"))
     if rows := read("real.csv"):
         real(rows)
