@@ -13,7 +13,7 @@ import numpy as np
 
 from senas.core.certainty import Estimate
 from senas.core.scales import Array
-from senas.core.two_way import freedom, means, residuals
+from senas.core.two_way import freedom, lowered, means, residuals
 
 DRAWS = 4000
 
@@ -44,8 +44,9 @@ def halves(losses: Array, even: Array, seed: int = 0) -> Halves | None:
     there = ~np.isnan(losses + even)
     whole, apart = (np.where(there, table, np.nan)[there.any(1)] for table in (losses, even - losses))
     left = freedom(whole)
-    if left < 1 or len(whole) < 2:
+    if left < 1:
         return None
+    whole = lowered(whole)
     rng = np.random.default_rng(seed)
     noise = [float((residuals(table) ** 2).sum()) for table in (apart, whole)]
     between = [float(((means(table) - means(table).mean()) ** 2).sum()) for table in (apart, whole)]

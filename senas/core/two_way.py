@@ -17,6 +17,12 @@ def dummies(losses: Array) -> Array:
     return table
 
 
+def lowered(losses: Array) -> Array:
+    """The same table with a lowest loss of 0: of losses that are all alike, zeros, and no rounding errors later on."""
+    there = ~np.isnan(losses)
+    return losses - losses[there].min() if there.any() else losses
+
+
 def freedom(losses: Array) -> int:
     """Degrees of freedom of the residuals: cells, less what configurations and seeds take."""
     table = dummies(losses)
@@ -49,10 +55,11 @@ def reliability(losses: Array) -> float:
 
     NaN where there are too few trainings to see the noise.
     """
-    there = ~np.isnan(losses)
-    found, left = means(losses)[there.any(1)], freedom(losses)
-    if left < 1 or len(found) < 2:
+    there, left = ~np.isnan(losses), freedom(losses)
+    if left < 1:
         return float("nan")
+    losses = lowered(losses)
+    found = means(losses)[there.any(1)]
     noise = float((residuals(losses) ** 2).sum()) / left
     spread = max(0.0, float(found.var(ddof=1)) - noise * float((1 / there.sum(1)[there.any(1)]).mean()))
     return spread / (spread + noise) if spread + noise else float("nan")

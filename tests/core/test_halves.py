@@ -52,5 +52,26 @@ def test_a_training_without_its_half_is_left_out():
     assert halves(changed, even) == halves(losses, even)
 
 
+def test_a_configuration_that_always_failed_is_left_out():
+    losses, even = drawn(np.random.default_rng(0), 0.5)
+    losses[2] = np.nan
+    assert halves(losses, even) == halves(*(np.delete(table, 2, axis=0) for table in (losses, even)))
+
+
+def test_images_never_make_more_than_there_is():
+    assert halves(*drawn(np.random.default_rng(0), 0.999)).noise.high <= 1.0
+
+
+def test_what_images_make_of_the_means_of_few_configurations_is_hardly_known_however_many_seeds_they_have():
+    found = halves(*drawn(np.random.default_rng(3), 0.5, configurations=3, seeds=40, between=0.5))
+    assert found.means.high - found.means.low > 0.7
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.1, 0.7])
+def test_losses_that_are_all_alike_tell_nothing(loss):
+    losses = np.full((6, 4), loss)
+    assert halves(losses, 1.1 * losses) is None
+
+
 def test_one_seed_is_too_few():
     assert halves(*drawn(np.random.default_rng(0), 0.5, seeds=1)) is None

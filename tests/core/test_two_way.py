@@ -40,6 +40,12 @@ def test_a_configuration_that_always_failed_has_no_mean(holed):
     assert np.isnan(means(holed)).tolist() == [False, True, False]
 
 
+def test_a_seed_with_which_all_failed_changes_no_mean(holed):
+    holed += 1.0
+    with_it = np.column_stack([holed, np.full(3, np.nan)])
+    assert means(with_it) == pytest.approx(means(holed))
+
+
 def test_the_reliability_is_that_of_the_analysis_of_variance():
     table = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 5.0], [4.0, 6.0, 5.0], [0.0, 1.0, 2.0]])
     rows, left = table.mean(1), table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()
@@ -48,8 +54,23 @@ def test_the_reliability_is_that_of_the_analysis_of_variance():
     assert reliability(table) == pytest.approx(spread / (spread + noise))
 
 
+def test_seeds_and_configurations_that_always_failed_change_no_reliability(holed):
+    holed += np.random.default_rng(0).normal(0, 0.02, holed.shape)
+    wide = np.column_stack([holed, np.full(3, np.nan)])
+    assert reliability(np.vstack([wide, np.full(5, np.nan)])) == pytest.approx(reliability(holed))
+
+
 def test_the_reliability_is_never_negative():
     assert reliability(np.array([[1.0, 0.0], [0.0, 1.0]])) == 0.0
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.1, 0.3, 0.7])
+def test_losses_that_are_all_alike_have_no_reliability_and_no_rounding_error_has_one(loss):
+    """As errors after the first epoch, where all networks still answer with one class."""
+    losses = np.full((6, 4), loss)
+    assert np.isnan(reliability(losses))
+    losses[0, 0] = np.nan
+    assert np.isnan(reliability(losses))
 
 
 def test_without_a_second_seed_there_is_no_reliability():
