@@ -17,6 +17,8 @@ from senas.core.two_way import means, reliability
 CHANCE = 0.05
 """How often rankings that have nothing to do with each other agree or disagree so much."""
 RESAMPLED = 2000
+ROUNDING = 1e-12
+"""Numbers whose difference is so small a part of the largest are equal: a mean depends on the order of its parts."""
 COUNTED = 7
 """Up to so many configurations all orders are counted; of more, as many are drawn as RESAMPLED says."""
 
@@ -77,9 +79,15 @@ def kendall(one: Array, other: Array) -> float:
     Kendall, "The treatment of ties in ranking problems", Biometrika 33 (1945).
     """
     both = ~np.isnan(one) & ~np.isnan(other)
-    first, second = (np.sign(np.subtract.outer(values[both], values[both])) for values in (one, other))
+    first, second = (_order(values[both]) for values in (one, other))
     ranked = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / ranked if ranked else float("nan")
+
+
+def _order(values: Array) -> Array:
+    """(n, n), for each pair 1, -1, or 0 where they are equal."""
+    apart = np.subtract.outer(values, values)
+    return np.where(np.abs(apart) > ROUNDING * np.abs(values).max(initial=0.0), np.sign(apart), 0.0)
 
 
 @cache

@@ -24,12 +24,20 @@ def test_a_ranking_agrees_with_itself_and_disagrees_with_its_reverse(order):
     assert (kendall(ranks, ranks), kendall(ranks, -ranks)) == pytest.approx((1, -1))
 
 
+def test_means_that_differ_by_rounding_alone_are_tied():
+    """The mean of 0.1, 0.2 and 0.3 depends on their order in the last digit."""
+    errors = np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.2, 0.1, 0.3]])
+    assert len(set(errors.mean(1))) > 1
+    assert agreement(errors, np.arange(9.0).reshape(3, 3)) is None
+
+
 def test_what_ranks_nothing_has_no_tau():
     assert np.isnan(kendall(np.ones(4), np.arange(4.0)))
 
 
-def test_a_configuration_without_a_number_is_left_out():
-    assert kendall(np.array([1.0, np.nan, 3.0]), np.array([1.0, 9.0, 2.0])) == 1.0
+def test_a_configuration_without_a_number_in_either_ranking_is_left_out():
+    missing, whole = np.array([1.0, np.nan, 3.0]), np.array([1.0, 9.0, 2.0])
+    assert kendall(missing, whole) == kendall(whole, missing) == 1.0
 
 
 @pytest.mark.parametrize(("count", "least"), [(5, 1.0), (6, 0.867), (7, 0.714)])
@@ -97,6 +105,40 @@ def test_agreement_is_about_what_both_have(curves):
     short, long = curves[:, :, 2].copy(), curves[:, :, 3].copy()
     short[0] = long[1] = np.nan
     assert agreement(short, long).mean == 1.0
+
+
+@pytest.fixture
+def few_resampled(monkeypatch):
+    """A twentieth of the draws: a twentieth of the time."""
+    monkeypatch.setattr("senas.core.rungs.RESAMPLED", 100)
+
+
+@pytest.mark.usefixtures("few_resampled")
+def test_a_training_that_the_other_table_has_not_is_left_out(curves):
+    short, long = curves[:, :, 2].copy(), curves[:, :, 3].copy()
+    short[0, 1], long[0, 1] = 99.0, np.nan
+    short[4, 2], long[4, 2] = np.nan, -99.0
+    assert agreement(short, long).mean == 1.0
+
+
+@pytest.mark.usefixtures("few_resampled")
+def test_a_table_agrees_with_itself_whichever_seeds_are_drawn():
+    table = np.random.default_rng(0).normal(size=(6, 4))
+    found = agreement(table, table)
+    assert (found.low, found.high) == (1, 1)
+
+
+@pytest.mark.usefixtures("few_resampled")
+def test_the_same_tables_agree_by_the_same_interval():
+    short, long = np.random.default_rng(0).normal(size=(2, 15, 4))
+    assert agreement(short, long) == agreement(short, long) != agreement(short, long, seed=1)
+
+
+@pytest.mark.usefixtures("few_resampled")
+def test_drawn_seeds_that_leave_one_configuration_rank_nothing_and_count_for_nothing():
+    table = np.array([[1.0, np.nan, np.nan], [2.0, 3.0, 4.0]])
+    found = agreement(table, table)
+    assert (found.mean, found.low, found.high) == (1, 1, 1)
 
 
 def test_one_configuration_in_common_has_no_ranking(curves):
