@@ -1,5 +1,7 @@
 """The effects model: what every SE block is worth, from all trainings together."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
@@ -16,9 +18,11 @@ from senas.core.effects import (
     STAGE,
     WIDTH,
     Design,
+    Effects,
     Observation,
     fit,
 )
+from senas.core.mixed import draw_effects
 from senas.core.site import Place, Site
 from senas.core.space import Axes, search_space
 from senas.errors import SpaceError
@@ -123,6 +127,84 @@ def test_the_same_trainings_give_the_same_draws():
     one, same, other = (fit(SPACE, seen, seed=seed).losses([ALL4, untrained]) for seed in (0, 0, 1))
     assert (one == same).all()
     assert (one != other).any()
+
+
+DRAWN = {("mean", ""): 0, (BLOCK, ""): 1, (SITE, "layer1.0"): 2, (CONFIGURATION, ALL4): 3}
+
+
+def known(draws=2000):
+    """Effects that are known as written here, all others but for their kind's standard deviation, the same for all."""
+    kinds = Design(SPACE).kinds
+    return Effects(
+        Design(SPACE), np.tile([0.5, -0.1, 0.03, 0.2], (draws, 1)), DRAWN, np.full((draws, len(kinds) + 1), 0.01), {}
+    )
+
+
+def test_a_loss_is_the_sum_of_all_effects_that_a_configuration_has():
+    losses = known().losses([ALL4])[:, 0]
+    counts = Design(SPACE).columns(ALL4)
+    unknown = sum(count**2 for column, count in counts.items() if column not in DRAWN)
+    assert losses.mean() == pytest.approx(0.5 - 4 * 0.1 + 0.03 + 0.2, abs=0.01)
+    assert losses.std() == pytest.approx(0.01 * np.sqrt(unknown), rel=0.1)
+
+
+def test_what_no_training_showed_is_the_same_for_all_that_have_it():
+    one, other = ({("mean", ""): 1.0, (SITE, site): 1.0} for site in ("layer2.0", "layer2.1"))
+    first, second, both = known().sums([one, other, {**one, **other}]).T
+    assert both == pytest.approx(first + second - 0.5)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
+
+
+def test_a_truth_is_one_draw_of_all_losses_but_for_what_configurations_deviate():
+    effects = known()
+    configs = [ALL4, SEConfig(), *drawn(np.random.default_rng(5), 5)]
+    sums = effects.sums([effects.design.columns(config) for config in configs])
+    for draw in (0, 7, 1999):
+        assert list(map(effects.truth(draw), configs)) == pytest.approx(sums[draw])
+
+
+def test_the_noise_is_the_last_of_the_standard_deviations():
+    scales = np.arange(20.0).reshape(2, 10)
+    assert Effects(Design(SPACE), np.zeros((2, 1)), {("mean", ""): 0}, scales, {}).noise.tolist() == [9.0, 19.0]
+
+
+def test_every_training_of_a_configuration_counts():
+    seen = [Observation(ALL4, seed, 0.4) for seed in range(3)] + [Observation(SEConfig(), 0, 0.5)]
+    assert fit(SPACE, seen, effort=0.1).trained == {ALL4: 3, SEConfig(): 1}
+
+
+def test_effort_is_passed_on():
+    assert len(fit(SPACE, [Observation(ALL4, 0, 0.4)], effort=0.25).draws) == 128
+
+
+def test_each_kind_has_its_own_share_and_seeds_have_none():
+    given = {}
+
+    def spy(losses, free, groups, shares, rng, **options):
+        given.update(zip(Design(SPACE).kinds, zip(groups, shares, strict=True), strict=True))
+        return draw_effects(losses, free, groups, shares, rng, **options)
+
+    with patch("senas.core.effects.draw_effects", spy):
+        fit(SPACE, observed(np.random.default_rng(0), 6, 0.01, seed_effects=(0.0, 0.1)), effort=0.1)
+    assert (given[SEED][0] == np.tile(np.eye(2), (3, 1))).all()
+    assert [kind for kind, (_, share) in given.items() if share is None] == [SEED]
+    assert sum(share for _, share in given.values() if share is not None) == pytest.approx(1.0)
+    assert min(given[kind][1] for kind in (BLOCK, PLACEMENT, WIDTH, SITE)) > max(
+        given[kind][1] for kind in (OPTION, STAGE, PAIR, CONFIGURATION)
+    )
+
+
+def test_without_interactions_no_configuration_has_any():
+    assert not {STAGE, PAIR} & {kind for kind, _ in Design(SPACE, interactions=False).columns(ALL4)}
+
+
+def test_a_former_block_is_a_placement_of_its_own_and_has_no_width_to_share():
+    assert Design.of_option("layer1.0", "former") == [
+        (BLOCK, ""),
+        (SITE, "layer1.0"),
+        (OPTION, ("layer1.0", "former")),
+        (PLACEMENT, "former"),
+    ]
 
 
 def test_one_training_is_enough_for_an_answer_and_for_little_certainty():
