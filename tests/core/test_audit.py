@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from senas.core.audit import SIGNIFICANCE, Audit, audit, of_scale
+from senas.core.audit import MOST_SEEDS, SIGNIFICANCE, Audit, audit, of_scale
 from senas.core.certainty import Estimate
 from senas.core.interval import student_t
 
@@ -54,6 +54,12 @@ def test_what_all_seeds_share_is_no_noise_where_they_are_common(large):
     assert large.reliability.mean > large.reliability_with_seed.mean
 
 
+def test_however_much_seeds_differ_the_spread_of_configurations_is_told_alike():
+    losses, _ = table(np.random.default_rng(0), 0.0, configurations=3, seeds=3)
+    high = [audit(losses + seeds).spread.high for seeds in (np.array([3.0, 0.0, -3.0]), np.array([30.0, 0.0, -30.0]))]
+    assert high[1] < 1.7 * high[0]
+
+
 def test_the_unit_of_losses_changes_nothing_but_the_unit():
     losses, _ = table(np.random.default_rng(0), 1.0)
     one, other = audit(losses), audit(100 * losses + 7)
@@ -64,7 +70,12 @@ def test_the_unit_of_losses_changes_nothing_but_the_unit():
 
 def test_the_same_table_gives_the_same_figures():
     losses, _ = table(np.random.default_rng(0), 1.0)
-    assert audit(losses).spread == audit(losses).spread
+    assert audit(losses).spread == audit(losses).spread != audit(losses, seed=1).spread
+
+
+def test_several_ensembles_are_drawn_so_that_figures_hardly_depend_on_the_seed(monkeypatch):
+    monkeypatch.setattr("senas.core.audit.ENSEMBLES", 2)
+    assert audit(table(np.random.default_rng(0), 1.0)[0]).scales.shape == (1024, 3)
 
 
 def test_a_training_that_failed_is_left_out():
@@ -90,6 +101,14 @@ def test_a_planted_difference_is_told_apart():
     found = audit(losses)
     assert not found.undecided
     assert {(2, other) for other in (0, 1, 3, 4, 5)} <= set(found.told_apart)
+
+
+def test_one_pair_that_is_told_apart_is_enough():
+    losses, _ = table(np.random.default_rng(0), 0.0, configurations=2)
+    losses[1] -= 9.0
+    found = audit(losses)
+    assert found.told_apart == [(1, 0)]
+    assert not found.undecided
 
 
 def test_without_a_difference_nothing_is_told_apart():
@@ -139,6 +158,16 @@ def test_so_many_seeds_show_a_difference_and_one_fewer_does_not():
     found = known(0.01)
     seeds = found.seeds_to_show(0.012)
     assert found.detectable(seeds) <= 0.012 < found.detectable(seeds - 1)
+
+
+def test_what_so_many_seeds_show_takes_so_many():
+    found, counts = known(0.01), [*range(1, 40), MOST_SEEDS]
+    assert [found.seeds_to_show(found.detectable(seeds)) for seeds in counts] == counts
+
+
+def test_more_seeds_than_anybody_has_are_not_named():
+    found = known(0.01)
+    assert found.seeds_to_show(found.detectable(MOST_SEEDS + 1)) is None
 
 
 def test_a_large_difference_takes_one_seed():
