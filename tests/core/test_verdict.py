@@ -2,17 +2,22 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from senas.core.certainty import Certainty
 from senas.core.config import SEConfig, baselines
 from senas.core.confirm import BASELINE, Confirmation
 from senas.core.objective import Penalized
+from senas.core.preposterior import More
 from senas.core.seeds import Seeds
 from senas.core.standing import Standing
 from senas.core.trial import CONFIRM, Status, Trial
-from senas.core.verdict import RANDOM, Verdict
+from senas.core.verdict import RANDOM, Verdict, rounded_up
 from senas.errors import StudyError
 
 from .test_effects import SITES, SPACE, drawn, worth
@@ -154,6 +159,128 @@ def test_a_verdict_does_not_depend_on_the_order_in_which_trials_ended():
     trials = searched(np.random.default_rng(6), 6, 0.03)
     one, other = (verdict(each).front for each in (trials, [*trials[3:], *trials[:3]]))
     assert one == other
+
+
+def test_the_same_trials_and_seed_give_the_same_verdict_and_another_seed_draws_anew():
+    one = verdict(searched(np.random.default_rng(6), 6, 0.03))
+    assert one.front == replace(one).front != replace(one, seed=1).front
+    assert one.elsewhere(one.certainty.lowest) == replace(one).elsewhere(one.certainty.lowest)
+
+
+def test_less_effort_takes_fewer_draws():
+    trials = searched(np.random.default_rng(6), 6, 0.03)
+    assert [len(verdict(trials, effort=effort).effects.draws) for effort in (0.125, 0.25)] == [64, 128]
+
+
+def test_seeds_that_do_more_than_blocks_do_not_hide_what_blocks_do():
+    rng, blocks = np.random.default_rng(7), drawn(np.random.default_rng(7), 1)[0]
+    trials = [
+        trial(n, config, seed, worth(config) + 0.02 * seed + 0.002 * rng.normal())
+        for n, (config, seed) in enumerate((config, seed) for seed in range(6) for config in (NONE, blocks))
+    ]
+    found = verdict(trials, effort=1.0).point(blocks).from_none
+    assert found.high - found.low < 0.04  # seeds differ by up to 0.1
+
+
+@pytest.mark.parametrize(("metric", "score"), [("val_error", 0.3), ("minus_f1", -0.8)])
+def test_the_loss_is_what_the_objective_is_about(metric, score):
+    trials = searched(np.random.default_rng(8), 6, 0.01)
+    for each in trials:
+        each.scores.update({"val_error": 0.3, "f1": 0.8})
+    one = verdict(trials)
+    one = replace(one, standing=replace(one.standing, objective=Penalized(0.0, SPACE.largest_params, metric)))
+    assert [round(point.loss.mean, 2) for point in one.front] == [score] * len(one.front)
+
+
+def test_more_is_better_of_what_is_to_be_high():
+    trials = searched(np.random.default_rng(8), 6, 0.01)
+    for each in trials:
+        each.scores["f1"] = 1.0 - worth(each.config)
+    one = verdict(trials)
+    one = replace(one, standing=replace(one.standing, objective=Penalized(0.0, SPACE.largest_params, "minus_f1")))
+    assert one.pick("best").trial.config == min(one.first, key=worth)
+
+
+def test_what_was_not_trained_is_on_no_front(clear):
+    untrained = next(config for config in drawn(np.random.default_rng(9), 99) if config not in clear.first)
+    point = clear.point(untrained)
+    assert (point.trial, point.trainings, point.on_front) == (None, 0, 0.0)
+
+
+def test_a_point_says_how_many_trainings_stand_behind_it(clear):
+    counts = {config: sum(t.config == config for t in clear.standing.trials) for config in clear.first}
+    assert {config: clear.point(config).trainings for config in clear.first} == counts
+    assert max(counts.values()) > 1
+
+
+def test_nothing_is_held_against_itself(clear):
+    assert "none" not in clear.against(NONE)
+
+
+def test_what_cannot_be_moved_has_no_random_places(clear):
+    assert RANDOM not in clear.against(NONE)
+
+
+def test_a_pick_is_a_trial_as_it_was(clear):
+    assert clear.pick("best").trial in clear.standing.trials
+    assert clear.pick("trial:5").trial == clear.standing.trials[5]
+
+
+def claimed(losses, trained=(9, 9, 9), margin=0.01, confirmed=0):
+    """A verdict on three configurations of which this is known: draws of losses, and numbers of trainings."""
+    configs = [NONE, *(SPACE.draw(lambda name, _, option=option: option) for option in ("r4 pre", "r2 pre"))]
+    trials = [trial(n, config, 0, 0.5) for n, config in enumerate(configs)]
+    found = verdict([*trials, *(trial(9, NONE, 1, 0.5, CONFIRM) for _ in range(confirmed))], margin=margin)
+    sizes = np.array([each.scores["se_params"] for each in trials])
+    found.__dict__["certainty"] = Certainty(configs, sizes, np.array(losses), np.array(trained))
+    found.__dict__["effects"] = SimpleNamespace(noise=np.array([0.0, 0.02, 9.0]))
+    return found
+
+
+SURE = [(0.5, 0.405, 0.4)] * 20
+UNSURE = [(0.5, 0.405, 0.4), (0.4, 0.5, 0.44)] * 10
+
+
+def test_what_is_undecided_leads_though_another_has_the_lowest_mean():
+    """The second is surely within the margin of the third, and smaller; it was trained once."""
+    found = claimed(SURE, trained=(9, 1, 1)).pick("recommended")
+    assert (found.trial.number, found.decided) == (1, False)
+    assert "what leads was trained once" in found.why
+    assert "what leads was trained twice" in claimed(SURE, trained=(9, 2, 1)).pick("recommended").why
+
+
+def test_what_leads_without_being_sure_is_said_to_be_so_by_its_probability():
+    found = claimed(UNSURE).pick("recommended")
+    assert (found.trial.number, found.decided) == (2, False)
+    assert "what leads is so with 0.50" in found.why
+
+
+def test_what_is_recommended_is_never_certain():
+    found = claimed(SURE).pick("recommended")
+    assert (found.trial.number, found.decided) == (1, True)
+    assert "with a probability of 0.99" in found.why
+
+
+def test_what_would_decide_it_is_beyond_the_replicates_that_there_were(monkeypatch):
+    asked = []
+
+    def decide(certainty, margin, noise, seed):
+        asked.append((margin, noise))
+        return More(certainty.configs[:2], 3)
+
+    monkeypatch.setattr("senas.core.verdict.would_decide", decide)
+    undecided = claimed(UNSURE, confirmed=4).undecided
+    assert asked == [(0.01, 0.02)]  # the median of the noise
+    assert "about 6 more trainings decide it as likely as not: study.confirm=10; with study.margin=0.04 it" in undecided
+
+
+@given(st.floats(1e-6, 10.0))
+def test_what_is_rounded_up_is_enough_and_hardly_more(value):
+    assert value <= float(rounded_up(value)) * (1 + 1e-12) <= value * 1.1 + 1e-12
+
+
+def test_two_digits_are_left_of_what_is_rounded_up():
+    assert [rounded_up(value) for value in (0.01234, 0.0101, 0.0999, 1.23)] == ["0.013", "0.011", "0.1", "1.3"]
 
 
 def test_nothing_can_be_claimed_where_no_trial_came_to_its_end():

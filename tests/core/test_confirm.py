@@ -1,0 +1,202 @@
+"""Which training comes next, rule by rule, where what is known of a study is written down."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from senas.core.certainty import OWN, Certainty
+from senas.core.config import SEConfig
+from senas.core.confirm import BASELINE, ELSEWHERE, FAILURES, Confirmation, most_open
+from senas.core.seeds import Seeds
+from senas.core.trial import CONFIRM, Status, Trial, Wanted
+
+from .test_effects import SITES, SPACE
+
+NONE = SEConfig()
+
+
+def at(**options):
+    """A configuration of these options, by site without its dot: `at(layer10="r2 pre")`."""
+    return SPACE.draw(lambda name, _: options.get(name.replace(".", ""), "none"))
+
+
+ONE, TWO, PLACED = at(layer10="r2 pre"), at(layer10="r2 pre", layer11="r2 pre"), at(layer20="r4 standard")
+
+
+def trial(config, seed=0, status=Status.COMPLETE, origin="sampler"):
+    return Trial(number=0, status=status, config=config, seed=seed, origin=origin)
+
+
+def claims(trained, *, leads=NONE, baselines=(), settled=True):
+    """A study of these configurations and numbers of trainings; `leads` is 0.1 better than all others.
+
+    settled:  whether that is all there is to know.
+    """
+    configs = list(trained)
+    losses = np.where([config == leads for config in configs], 0.4, 0.5) + np.zeros((100, 1))
+    if not settled:
+        losses += np.random.default_rng(0).normal(0, 1.0, losses.shape)
+    sizes = np.array([config.params(SITES) for config in configs], dtype=float)
+    return SimpleNamespace(
+        standing=SimpleNamespace(trials=[], margin=0.01),
+        certainty=Certainty(configs, sizes, losses, np.array(list(trained.values()))),
+        effects=SimpleNamespace(trained=trained, noise=np.array([0.01])),
+        baselines={str(config): config for config in baselines},
+        space=SPACE,
+        first=dict.fromkeys(configs),
+        seed=0,
+    )
+
+
+def asked(verdict, trials=(), *, budget=9, seeds=4):
+    return Confirmation(budget, Seeds(0, seeds)).next(verdict, trials)
+
+
+def test_replicates_of_earlier_runs_are_part_of_the_budget():
+    trials = [trial(NONE, origin=CONFIRM), trial(NONE, origin=CONFIRM), trial(NONE), trial(NONE, origin="audit")]
+    assert [Confirmation(budget, Seeds(0)).left(trials) for budget in (4, 2, 1)] == [2, 0, 0]
+
+
+def test_a_budget_that_was_overspent_asks_for_nothing():
+    trials = [trial(NONE, seed, origin=CONFIRM) for seed in range(3)]
+    assert asked(claims({NONE: 1, ONE: 9}), trials, budget=2) is None
+
+
+def test_a_replicate_has_the_first_seed_that_its_own_configuration_has_not_had():
+    trials = [trial(ONE, 0), trial(ONE, 1), trial(ONE, 2), trial(NONE, 0), trial(NONE, 2)]
+    assert asked(claims({NONE: 2, ONE: 9}), trials) == Wanted(NONE, 1, CONFIRM)
+
+
+def test_a_seed_with_which_it_failed_is_not_fresh():
+    assert asked(claims({NONE: 1, ONE: 9}), [trial(NONE, 0), trial(NONE, 1, Status.FAILED)]).seed == 2
+
+
+def test_a_baseline_comes_before_what_leads():
+    assert asked(claims({NONE: 2, ONE: 1}, leads=ONE, baselines=[NONE])).config == NONE
+
+
+def test_of_two_baselines_the_one_with_fewer_trainings_comes_first():
+    assert asked(claims({NONE: 2, ONE: 1, TWO: 9}, leads=TWO, baselines=[NONE, ONE])).config == ONE
+
+
+def test_a_baseline_that_was_trained_often_enough_is_left_alone():
+    known = {NONE: BASELINE, ONE: 1}
+    assert asked(claims(known, leads=ONE, baselines=[NONE])).config == ONE
+
+
+def test_a_baseline_that_the_study_never_trained_is_not_asked_for():
+    """It is not in the space, or costs too much."""
+    assert asked(claims({NONE: 1, ONE: 9}, baselines=[TWO])).config == NONE
+
+
+def test_what_leads_comes_before_its_blocks_at_other_places():
+    assert asked(claims({NONE: 9, ONE: OWN - 1}, leads=ONE)).config == ONE
+
+
+def test_what_leads_and_was_trained_often_enough_is_left_alone():
+    assert asked(claims({NONE: 9, ONE: OWN}, leads=ONE)).config not in (NONE, ONE)
+
+
+def test_blocks_at_random_places_are_those_of_what_leads():
+    wanted = asked(claims({NONE: 9, ONE: 9}, leads=ONE)).config
+    assert sorted(SPACE.encode(wanted).values()) == sorted(SPACE.encode(ONE).values())
+    assert wanted != ONE
+
+
+def test_so_many_at_random_places_are_enough_and_one_fewer_is_not():
+    others = [at(layer11="r2 pre"), at(layer20="r2 pre"), at(layer21="r2 pre")]
+    assert len(others) == ELSEWHERE
+    few, enough = ({NONE: 9, ONE: 9} | dict.fromkeys(some, 1) for some in (others[:-1], others))
+    trials = [trial(config) for config in others[:-1]]
+    assert asked(claims(few, leads=ONE), trials).config == others[-1]
+    assert asked(claims(enough, leads=ONE), [*trials, trial(others[-1])]) is None
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.REJECTED])
+def test_places_that_were_tried_in_vain_are_not_tried_again(status):
+    tried = [trial(at(layer11="r2 pre"), status=status), trial(at(layer20="r2 pre"), status=status)]
+    assert asked(claims({NONE: 9, ONE: 9}, leads=ONE), tried).config == at(layer21="r2 pre")
+
+
+def test_random_places_are_the_same_when_a_study_is_resumed():
+    assert len({asked(claims({NONE: 9, TWO: 9}, leads=TWO)) for _ in range(8)}) == 1
+
+
+def test_no_se_has_no_blocks_to_be_elsewhere():
+    assert asked(claims({NONE: 9, ONE: 9})) is None
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        claims({NONE: 1, ONE: 9}, baselines=[NONE], leads=ONE),
+        claims({NONE: 1, ONE: 9}),
+        claims({NONE: 9}, settled=False),
+    ],
+    ids=["baseline", "leader", "open"],
+)
+def test_what_failed_once_is_trained_again_and_what_failed_too_often_is_not(verdict):
+    failed = [trial(NONE, seed, Status.FAILED) for seed in range(FAILURES)]
+    assert asked(verdict, failed[:-1]).config == NONE
+    wanted = asked(verdict, failed)
+    assert wanted is None or wanted.config != NONE
+
+
+def open_(front, near, sds, *, noise=0.01, settled=False, recommended=None, failing=()):
+    """What is asked for, by number, of candidates with these probabilities and standard deviations of their losses."""
+    configs = [ONE, TWO, PLACED][: len(front)]
+    certainty = SimpleNamespace(
+        configs=configs,
+        losses=np.array([[1.0], [-1.0]]) * sds,
+        front_probabilities=np.array(front),
+        near_best=lambda margin: np.array(near),
+        settled=settled,
+        recommended=lambda margin: recommended,
+    )
+    verdict = SimpleNamespace(
+        certainty=certainty,
+        standing=SimpleNamespace(margin=0.01),
+        effects=SimpleNamespace(noise=np.array([0.0, noise, 99.0])),
+    )
+    wanted = most_open(verdict, [configs[n] for n in failing])
+    return None if wanted is None else configs.index(wanted)
+
+
+def test_what_may_or_may_not_be_on_the_front_is_open_and_what_surely_is_or_is_not_is_settled():
+    assert open_(front=[0.99, 0.5, 0.01], near=[0.0, 0.0, 0.0], sds=[0.1, 0.1, 0.1]) == 1
+
+
+def test_what_may_or_may_not_be_near_the_lowest_is_open_too():
+    assert open_(front=[1.0, 1.0, 1.0], near=[0.99, 0.01, 0.6], sds=[0.1, 0.1, 0.1]) == 2
+
+
+def test_of_two_as_open_the_one_of_which_less_is_known_is_trained():
+    assert open_(front=[0.5, 0.5], near=[0.5, 0.5], sds=[0.01, 0.02]) == 1
+
+
+def test_where_noise_is_small_a_training_narrows_a_loss_to_nothing():
+    """Twice as wide gains twice as much, three times as open three times."""
+    assert open_(front=[0.5, 0.0918], near=[0.0, 0.0], sds=[0.1, 0.2], noise=0.01) == 0
+
+
+def test_where_noise_is_large_a_training_narrows_a_wide_loss_most():
+    """Twice as wide gains four times as much, three times as open three times."""
+    assert open_(front=[0.5, 0.0918], near=[0.0, 0.0], sds=[0.1, 0.2], noise=5.0) == 1
+
+
+def test_a_front_that_is_settled_is_not_enough_where_nothing_is_recommended():
+    assert open_(front=[1.0, 0.0], near=[0.8, 0.7], sds=[0.1, 0.1], settled=True) == 1
+
+
+def test_a_recommendation_is_not_enough_where_the_front_is_not_settled():
+    assert open_(front=[1.0, 0.5], near=[1.0, 0.0], sds=[0.1, 0.1], recommended=ONE) == 1
+
+
+def test_a_front_that_is_settled_and_a_recommendation_leave_nothing_open():
+    assert open_(front=[1.0, 0.0], near=[1.0, 0.0], sds=[0.1, 0.1], settled=True, recommended=ONE) is None
+
+
+def test_the_next_most_open_is_trained_where_the_most_open_keeps_failing():
+    assert open_(front=[0.5, 0.8], near=[0.5, 0.9], sds=[0.1, 0.1], failing=[0]) == 1
+    assert open_(front=[0.5, 0.8], near=[0.5, 0.9], sds=[0.1, 0.1], failing=[0, 1]) is None
