@@ -11,9 +11,9 @@ CONFIGS = [SEConfig(), SEConfig({"a": SEBlock(hidden=1)}), SEConfig({"a": SEBloc
 NONE, SMALL, LARGE = CONFIGS
 
 
-def certainty(*losses, trained=(4, 4, 4)):
+def certainty(*losses, trained=(4, 4, 4), sizes=(0, 10, 20)):
     """Of three candidates with 0, 10 and 20 parameters; one row a draw."""
-    return Certainty(CONFIGS, np.array([0.0, 10.0, 20.0]), np.array(losses, dtype=float), np.array(trained))
+    return Certainty(CONFIGS, np.array(sizes, dtype=float), np.array(losses, dtype=float), np.array(trained))
 
 
 def normal(means, sds, draws=4000):
@@ -35,6 +35,15 @@ def test_the_probability_of_being_on_the_front_is_the_share_of_draws_in_which_no
     assert [sure.on_front(config) for config in CONFIGS] == [1.0, 0.75, 0.5]
 
 
+def test_of_two_that_are_as_large_the_lower_beats_the_other():
+    alike = certainty((3, 2, 1), (3, 2, 1), (3, 1, 2), (3, 2, 1), sizes=(0, 10, 10))
+    assert [alike.on_front(config) for config in CONFIGS] == [1.0, 0.25, 0.75]
+
+
+def test_a_difference_is_that_of_the_first_minus_that_of_the_second():
+    assert certainty((3, 2, 1), (3, 1, 1)).difference(NONE, SMALL).mean == 1.5
+
+
 def test_the_smallest_is_always_on_the_front():
     assert normal((1.0, 0.0, 0.0), (0.1, 0.1, 0.1)).on_front(NONE) == 1.0
 
@@ -44,9 +53,19 @@ def test_the_front_is_of_means_smallest_first():
     assert normal((0.1, 0.2, 0.3), (0.01, 0.01, 0.01)).front == [NONE]
 
 
+def test_of_two_on_the_front_none_is_as_large_or_as_low_as_the_other():
+    assert certainty((3, 2, 1), sizes=(0, 10, 10)).front == [NONE, LARGE]
+    assert certainty((3, 1, 1)).front == [NONE, SMALL]
+
+
 def test_a_front_is_settled_where_every_probability_is_near_0_or_1():
     assert normal((0.3, 0.2, 0.1), (0.01, 0.01, 0.01)).settled
     assert not normal((0.3, 0.2, 0.19), (0.01, 0.02, 0.02)).settled
+
+
+@pytest.mark.parametrize(("beaten", "settled"), [(1, True), (3, False), (17, False), (19, True)])
+def test_a_twentieth_of_doubt_is_none_and_three_twentieths_are_on_either_side(beaten, settled):
+    assert certainty(*[(1, 3, 2)] * beaten, *[(3, 2, 1)] * (20 - beaten)).settled is settled
 
 
 def test_the_smallest_that_is_surely_near_the_lowest_is_recommended():
@@ -64,6 +83,17 @@ def test_nothing_is_recommended_where_nothing_is_sure():
 def test_the_only_candidate_is_not_recommended():
     alone = Certainty([NONE], np.array([0.0]), np.zeros((10, 1)), np.array([5]))
     assert alone.recommended(margin=1.0) is None
+
+
+def test_four_trainings_in_all_are_enough_and_three_are_too_few():
+    draws = ((0.30, 0.205, 0.200), (0.31, 0.204, 0.201))
+    assert certainty(*draws, trained=(1, 3, 0)).recommended(margin=0.01) == SMALL
+    assert certainty(*draws, trained=(0, 3, 0)).recommended(margin=0.01) is None
+
+
+def test_of_two_that_are_as_large_and_near_the_lowest_the_lower_is_recommended():
+    draws = ((0.30, 0.205, 0.200), (0.31, 0.204, 0.201))
+    assert certainty(*draws, sizes=(0, 10, 10)).recommended(margin=0.01) == LARGE
 
 
 def test_what_was_trained_once_or_twice_is_not_recommended_however_sure_the_model_is():
@@ -84,7 +114,7 @@ def test_where_nothing_is_sure_the_lowest_mean_leads():
 
 
 def test_it_says_by_which_margin_something_would_be_recommended():
-    state = normal((0.3, 0.21, 0.2), (0.03, 0.03, 0.03))
+    state = normal((0.3, 0.21, 0.2), (0.03, 0.03, 0.03), draws=512)
     wide = state.sure_within
     assert state.recommended(wide) is not None
     assert state.recommended(0.99 * wide) is None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from senas.core.preposterior import chance, would_decide
+from senas.core.preposterior import TIMES, chance, would_decide
 
 from .test_certainty import LARGE, SMALL, certainty, normal
 
@@ -31,8 +31,9 @@ def test_what_leads_for_sure_needs_trainings_of_its_own():
 
 
 @pytest.mark.parametrize("noise", [0.005, 0.02])
-def test_the_chance_is_how_often_trainings_that_are_run_do_decide(noise):
+def test_the_chance_is_how_often_trainings_that_are_run_do_decide(noise, monkeypatch):
     """Two candidates, normal beliefs: what is predicted beside what happens when truths are drawn and trained."""
+    monkeypatch.setattr("senas.core.preposterior.TRUTHS", 1000)
     rng, sd, margin, times = np.random.default_rng(1), 0.02, 0.01, 4
     state = normal((9.0, 0.2, 0.2), (0.001, sd, sd))
     predicted = chance(state, margin, noise, np.array([1, 2]), times)
@@ -42,7 +43,31 @@ def test_the_chance_is_how_often_trainings_that_are_run_do_decide(noise):
         seen = truth + rng.normal(0, noise / np.sqrt(times), 2)
         mean = left * (0.2 / sd**2 + seen * times / noise**2)
         decided += normal((9.0, *mean), (0.001, *[np.sqrt(left)] * 2), draws=512).recommended(margin) is not None
-    assert predicted == pytest.approx(decided / 2000, abs=0.13)  # 64 truths: two standard errors
+    assert predicted == pytest.approx(decided / 2000, abs=0.04)  # two standard errors
+
+
+def test_no_fewer_trainings_decide_it():
+    state = normal((9.0, 0.19, 0.2), (0.001, 0.03, 0.03))
+    contenders = np.argsort(-state.near_best(0.01))
+    deciding = [
+        count * times
+        for count in (1, 2, 3)
+        for times in TIMES
+        if chance(state, 0.01, 0.02, contenders[:count], times) >= 0.5
+    ]
+    assert would_decide(state, 0.01, 0.02).trainings == min(deciding) < deciding[0]  # of fewer configurations more
+
+
+def test_to_ask_what_would_decide_trains_nothing():
+    state = normal((0.3, 0.205, 0.2), (0.02, 0.02, 0.02))
+    would_decide(state, 0.01, 0.02)
+    assert state.trained.tolist() == [4, 4, 4]
+
+
+def test_trainings_of_others_decide_nothing_where_what_is_near_the_lowest_was_trained_once():
+    sure = certainty(*np.random.default_rng(0).normal((0.3, 0.2, 0.1), 0.001, (512, 3)), trained=(9, 9, 1))
+    assert chance(sure, 0.01, 0.001, np.array([0, 1]), 5) == 0.0
+    assert chance(sure, 0.01, 0.001, np.array([2]), 2) == 1.0
 
 
 def test_a_verdict_that_follows_the_count_is_decided_about_as_often_as_not():
