@@ -1,23 +1,29 @@
 """The sampler that reads results through the effects model."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import optuna
 import pytest
 
 from senas.core.block import Placement
+from senas.core.config import SEConfig
 from senas.core.constraint import Constraints
+from senas.core.effects import PAIR, SITE, Design, Effects, Observation
 from senas.core.objective import Pareto, Penalized
 from senas.core.seeds import Seeds
 from senas.core.site import Place, Site
 from senas.core.space import Axes, search_space
 from senas.core.trial import Status, Trial
 from senas.study.optuna import OptunaProposer
-from senas.study.thompson import EffectsSampler
+from senas.study.thompson import NEWEST, EffectsSampler
 
 P = (Placement.STANDARD, Placement.PRE)
 SITES = tuple(Site(f"layer{n}.0", dict.fromkeys(P, Place(16, 8, 8)), Place(16, 8, 8 * n)) for n in (1, 2, 3, 4, 5))
 SPACE = search_space(SITES, Axes(reduction=(2, 4), placement=P))
 SEED_EFFECTS = (0.05, -0.05)
+NONE = SEConfig()
 
 
 def loss(config):
@@ -26,7 +32,7 @@ def loss(config):
     return 0.5 - sum(names.values())
 
 
-def searched(trials, *, space=SPACE, objective=None, startup=10, seeds=2, ends=lambda config: Status.COMPLETE):
+def searched(trials, *, space=SPACE, objective=None, startup=10, seeds=2, seed=0, ends=lambda config: Status.COMPLETE):
     objective = objective or Penalized(0.0, space.largest_params)
     rng = np.random.default_rng(0)
     proposer = OptunaProposer(
@@ -35,7 +41,7 @@ def searched(trials, *, space=SPACE, objective=None, startup=10, seeds=2, ends=l
         objective=objective,
         sampler=lambda seed: EffectsSampler(space=space, objective=objective, seed=seed, startup=startup),
         pruner=None,
-        seeds=Seeds(0, seeds),
+        seeds=Seeds(seed, seeds),
     )
     done = []
     for _ in range(trials):
@@ -107,6 +113,133 @@ def test_a_penalty_makes_proposals_smaller():
 def test_of_several_objectives_it_proposes_small_and_large_ones():
     params = [t.scores["se_params"] for t in searched(18, objective=Pareto(("val_loss", "se_params")))[10:]]
     assert len(set(params)) > 2
+
+
+FEW = search_space(SITES, Axes(reduction=(2,), placement=P[:1]))
+"""32 configurations: a block or none at each of five sites, which have 32 to 160 parameters."""
+FREE = Penalized(0.0, FEW.largest_params)
+
+
+def told(config, number=0, seed=0, **changes):
+    scores = {"val_loss": 0.5, "val_error": 0.1, "se_params": float(config.params(SITES))}
+    trial = Trial(number=number, status=Status.COMPLETE, config=config, seed=seed, scores=scores)
+    return replace(trial, **changes)
+
+
+def of_sites(*truths, space=FEW):
+    """Effects that are known: what a block at each of these sites adds to the loss, in each truth."""
+    sites = sorted({site for truth in truths for site in truth})
+    columns = {("mean", ""): 0} | {(SITE, site): n for n, site in enumerate(sites, 1)}
+    draws = np.array([[0.5, *(truth.get(site, 0.0) for site in sites)] for truth in truths])
+    design = Design(space)
+    trained = {NONE: 1, blocks("layer1.0", space=space): 1}
+    return Effects(design, draws, columns, np.zeros((len(truths), len(design.kinds) + 1)), trained)
+
+
+def blocks(*sites, space=FEW):
+    return space.draw(lambda name, options: options[1] if name in sites else "none")
+
+
+@pytest.fixture
+def proposed(monkeypatch):
+    """What the sampler proposes where this was told and effects are these; and what it was that it read."""
+    read = []
+
+    def propose(effects, trials=(), *, space=FEW, objective=FREE, seed=0):
+        def fit(space, seen, **options):
+            read.append(seen)
+            return effects
+
+        monkeypatch.setattr("senas.study.thompson.fit", fit)
+        monkeypatch.setattr("senas.study.thompson.trial_of", lambda trial, _: trial)
+        trials = list(trials) or [told(NONE)]
+        study = SimpleNamespace(get_trials=lambda **_: trials)
+        sampler = EffectsSampler(space=space, objective=objective, seed=seed, startup=1)
+        chosen = sampler.sample_relative(study, None, {})
+        return space.draw(lambda name, _: chosen[name])
+
+    propose.read = read
+    return propose
+
+
+GAINS = {"layer1.0": -0.1, "layer2.0": -0.08, "layer3.0": 0.06, "layer4.0": 0.05, "layer5.0": 0.04}
+
+
+def test_the_best_of_a_truth_is_proposed_and_where_it_was_tried_the_second_best(proposed):
+    effects, best = of_sites(GAINS), blocks("layer1.0", "layer2.0")
+    assert proposed(effects) == best
+    assert proposed(effects, [told(best)]) == blocks("layer1.0", "layer2.0", "layer5.0")
+
+
+def test_a_truth_that_is_possible_is_believed_and_not_the_mean_of_all(proposed):
+    """In each truth one block helps and the other harms; on average both help."""
+    one, other = {"layer1.0": -0.1, "layer2.0": 0.06}, {"layer1.0": 0.06, "layer2.0": -0.1}
+    rest = dict.fromkeys(("layer3.0", "layer4.0", "layer5.0"), 0.1)
+    found = {proposed(of_sites(one | rest, other | rest), seed=seed) for seed in range(8)}
+    assert found == {blocks("layer1.0"), blocks("layer2.0")}
+
+
+def test_a_block_is_proposed_where_it_gains_more_than_its_share_of_the_penalty(proposed):
+    penalty = 0.09 * FEW.largest_params / blocks("layer1.0").params(SITES)
+    assert proposed(of_sites(GAINS), objective=Penalized(penalty, FEW.largest_params)) == blocks("layer1.0")
+
+
+def test_of_several_objectives_each_proposal_weighs_parameters_anew(proposed):
+    gains = {f"layer{n}.0": -0.1 * 0.3**n for n in range(1, 6)}
+    pareto = Pareto(("val_loss", "se_params"))
+    found = {len(proposed(of_sites(gains), objective=pareto, seed=seed)) for seed in range(20)}
+    assert len(found) > 2
+
+
+def test_the_best_is_within_the_bounds(proposed):
+    least = blocks("layer1.0").params(SITES)
+    tight = FEW.capped(Constraints.parse({"se_params": 2 * least}), 1000, 1000)
+    found = proposed(of_sites(dict.fromkeys(GAINS, -0.1), space=tight), space=tight, seed=1)
+    assert found.params(SITES) <= 2 * least
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_block_that_helps_another_is_found_though_it_harms_alone(proposed, seed, monkeypatch):
+    monkeypatch.setattr("senas.study.thompson.RESTARTS", 1)
+    one, other = (replace(SITES[0], name=name) for name in ("layer1.0", "layer1.1"))
+    space = search_space((one, other), Axes(reduction=(2,), placement=P[:1]))
+    apart = of_sites({"layer1.0": 0.1, "layer1.1": -0.2}, space=space)
+    columns = {**apart.columns, (PAIR, ("layer1.0", "layer1.1")): 3}
+    together = replace(apart, columns=columns, draws=np.column_stack([apart.draws, [-0.3]]))
+    assert proposed(together, space=space, seed=seed) == blocks("layer1.0", "layer1.1", space=space)
+
+
+def test_where_all_was_tried_something_is_proposed_nevertheless(proposed):
+    two = search_space(SITES, Axes(sites=("layer1.0",), reduction=(2,), placement=P[:1]))
+    assert proposed(of_sites(GAINS, space=two), [told(config) for config in two], space=two) in two
+
+
+def test_trainings_are_read_with_their_seeds_and_by_what_is_judged(proposed):
+    proposed(of_sites(GAINS), [told(NONE, seed=3)], objective=Penalized(0.0, 1, metric="val_error"))
+    assert proposed.read == [[Observation(NONE, 3, 0.1)]]
+
+
+def test_what_was_answered_from_another_or_not_trained_to_its_end_is_not_read(proposed):
+    ended = [told(NONE, 0), told(NONE, 1, repeats=0)]
+    lost = [told(NONE, 2 + n, status=each) for n, each in enumerate((Status.PRUNED, Status.FAILED, Status.REJECTED))]
+    proposed(of_sites(GAINS), [*ended, *lost])
+    assert len(proposed.read[0]) == 1
+
+
+def test_of_many_trainings_the_newest_are_read(proposed):
+    proposed(of_sites(GAINS), [told(NONE, seed=number) for number in range(NEWEST + 5)])
+    assert [each.seed for each in proposed.read[0]] == list(range(5, NEWEST + 5))
+
+
+def test_results_are_read_once_there_are_as_many_as_startup_says(proposed):
+    proposed(of_sites(GAINS), [told(NONE)])
+    proposed(of_sites(GAINS), [told(NONE, status=Status.FAILED)])
+    assert len(proposed.read) == 1
+
+
+def test_another_seed_proposes_otherwise():
+    first = [searched(1, seeds=1, seed=seed)[0].config for seed in range(4)]
+    assert len(set(first)) > 1
 
 
 def test_a_startup_of_none_is_refused():
