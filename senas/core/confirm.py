@@ -102,7 +102,7 @@ def most_open(verdict: Verdict, failing: Collection[SEConfig] = ()) -> SEConfig 
     doubt = _doubt(certainty.front_probabilities) + _doubt(near)
     gain = doubt * _narrowing(certainty, float(np.median(verdict.effects.noise)))
     gain[[config in failing for config in certainty.configs]] = -1.0
-    return None if gain.max() < 0 else certainty.configs[int(gain.argmax())]
+    return None if gain.max() <= 0 else certainty.configs[int(gain.argmax())]
 
 
 def _doubt(probabilities: Array) -> Array:

@@ -130,17 +130,18 @@ def test_no_se_has_no_blocks_to_be_elsewhere():
 @pytest.mark.parametrize(
     "verdict",
     [
-        claims({NONE: 1, ONE: 9}, baselines=[NONE], leads=ONE),
-        claims({NONE: 1, ONE: 9}),
-        claims({NONE: 9}, settled=False),
+        claims({ONE: 1, NONE: 9}, baselines=[ONE]),
+        claims({ONE: 1, NONE: 9}, leads=ONE),
+        claims({ONE: 9, NONE: 9}, settled=False),
     ],
     ids=["baseline", "leader", "open"],
 )
 def test_what_failed_once_is_trained_again_and_what_failed_too_often_is_not(verdict):
-    failed = [trial(NONE, seed, Status.FAILED) for seed in range(FAILURES)]
-    assert asked(verdict, failed[:-1]).config == NONE
-    wanted = asked(verdict, failed)
-    assert wanted is None or wanted.config != NONE
+    failed = [trial(ONE, seed, Status.FAILED) for seed in range(FAILURES)]
+    elsewhere = [trial(at(**{site: "r2 pre"})) for site in ("layer11", "layer20", "layer21")]
+    assert asked(verdict, [*elsewhere, *failed[:-1]]).config == ONE
+    wanted = asked(verdict, [*elsewhere, *failed])
+    assert wanted is None or wanted.config != ONE
 
 
 def open_(front, near, sds, *, noise=0.01, settled=False, recommended=None, failing=()):
@@ -195,6 +196,16 @@ def test_a_recommendation_is_not_enough_where_the_front_is_not_settled():
 
 def test_a_front_that_is_settled_and_a_recommendation_leave_nothing_open():
     assert open_(front=[1.0, 0.0], near=[1.0, 0.0], sds=[0.1, 0.1], settled=True, recommended=ONE) is None
+
+
+def test_where_the_only_one_that_is_open_keeps_failing_nothing_is_trained():
+    assert open_(front=[0.5, 1.0], near=[0.5, 0.0], sds=[0.1, 0.1], failing=[0]) is None
+
+
+def test_a_configuration_that_has_none_beside_it_is_trained_often_enough_and_no_more():
+    assert asked(claims({ONE: OWN - 1}, leads=ONE)).config == ONE
+    elsewhere = [trial(at(**{site: "r2 pre"}), status=Status.FAILED) for site in ("layer11", "layer20", "layer21")]
+    assert asked(claims({ONE: OWN}, leads=ONE), elsewhere) is None
 
 
 def test_the_next_most_open_is_trained_where_the_most_open_keeps_failing():
