@@ -87,6 +87,18 @@ def test_a_training_that_failed_is_left_out():
     assert math.isfinite(found.noise.high)
 
 
+def test_a_configuration_and_a_seed_that_always_failed_are_left_out():
+    losses, _ = table(np.random.default_rng(0), 3.0, configurations=3, seeds=3)
+    wide = np.column_stack([np.full(3, np.nan), losses])
+    found = audit(np.vstack([wide, np.full(4, np.nan)]))
+    assert found.losses.shape == (3, 3)
+    assert (found.effects == audit(losses).effects).all()
+
+
+def test_two_configurations_with_two_seeds_are_a_table():
+    assert audit(np.array([[0.5, 0.6], [0.4, 0.55]])).freedom == 1
+
+
 def test_differences_are_shrunken_towards_none():
     losses, _ = table(np.random.default_rng(0), 0.5)
     found = audit(losses)
@@ -132,7 +144,7 @@ def test_the_interval_of_a_size_is_the_shorter_of_two():
 def known(noise, *, freedom_of=(6, 4)):
     """An audit of which only the noise matters."""
     losses = np.zeros(freedom_of)
-    return Audit(losses, np.tile([1.0, 0.0, noise], (10, 1)), np.zeros((10, freedom_of[0])))
+    return Audit(losses, np.tile([1.0, 3.0, noise], (10, 1)), np.zeros((10, freedom_of[0])))
 
 
 def test_the_smallest_difference_that_shows_falls_with_the_root_of_the_seeds():
