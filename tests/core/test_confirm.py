@@ -179,12 +179,12 @@ def test_of_two_as_open_the_one_of_which_less_is_known_is_trained():
 
 def test_where_noise_is_small_a_training_narrows_a_loss_to_nothing():
     """Twice as wide gains twice as much, three times as open three times."""
-    assert open_(front=[0.5, 0.0918], near=[0.0, 0.0], sds=[0.1, 0.2], noise=0.01) == 0
+    assert open_(front=[0.5, 0.0918], near=[0.0, 0.0], sds=[0.01, 0.02], noise=0.001) == 0
 
 
 def test_where_noise_is_large_a_training_narrows_a_wide_loss_most():
     """Twice as wide gains four times as much, three times as open three times."""
-    assert open_(front=[0.5, 0.0918], near=[0.0, 0.0], sds=[0.1, 0.2], noise=5.0) == 1
+    assert open_(front=[0.5, 0.0918], near=[0.0, 0.0], sds=[0.01, 0.02], noise=0.5) == 1
 
 
 def test_a_front_that_is_settled_is_not_enough_where_nothing_is_recommended():
