@@ -30,11 +30,11 @@ def test_what_leads_for_sure_needs_trainings_of_its_own():
     assert would_decide(sure, 0.01, 0.001) == ([LARGE], 2)
 
 
-@pytest.mark.parametrize("noise", [0.005, 0.02])
-def test_the_chance_is_how_often_trainings_that_are_run_do_decide(noise, monkeypatch):
+@pytest.mark.parametrize(("noise", "times"), [(0.005, 4), (0.04, 16)])
+def test_the_chance_is_how_often_trainings_that_are_run_do_decide(noise, times, monkeypatch):
     """Two candidates, normal beliefs: what is predicted beside what happens when truths are drawn and trained."""
     monkeypatch.setattr("senas.core.preposterior.TRUTHS", 1000)
-    rng, sd, margin, times = np.random.default_rng(1), 0.02, 0.01, 4
+    rng, sd, margin = np.random.default_rng(1), 0.02, 0.01
     state = normal((9.0, 0.2, 0.2), (0.001, sd, sd))
     predicted = chance(state, margin, noise, np.array([1, 2]), times)
     left = 1 / (1 / sd**2 + times / noise**2)
