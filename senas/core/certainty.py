@@ -1,6 +1,6 @@
 """How sure one can be of a front, and of what it recommends: probabilities, from draws of losses."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -112,13 +112,16 @@ class Certainty:
         near: Array = (self.losses <= self.losses.min(1, keepdims=True) + margin).mean(0)
         return near
 
-    def leader(self, margin: float) -> SEConfig:
+    def leader(self, margin: float, without: Collection[SEConfig] = ()) -> SEConfig:
         """The smallest candidate whose loss is, with probability LEVEL, within `margin` of the lowest of all.
 
         Of equals in size, that of the lowest mean; where no candidate is sure to be so near, the lowest mean of all.
+
+        without:  candidates that are passed over as long as there are others.
         """
-        near = self._surely_near(margin)
-        return self.configs[self._smallest(near)] if near else self.lowest
+        others = [n for n, config in enumerate(self.configs) if config not in without] or list(range(len(self.configs)))
+        near = [n for n in self._surely_near(margin) if n in others]
+        return self.configs[self._smallest(near) if near else min(others, key=self.means.__getitem__)]
 
     def recommended(self, margin: float) -> SEConfig | None:
         """The smallest candidate, of those with OWN trainings, whose loss is with probability LEVEL so near the lowest.

@@ -74,7 +74,7 @@ class Confirmation:
 
     def _leader(self, verdict: Verdict, failing: Collection[SEConfig]) -> SEConfig | None:
         """What would be recommended, until trainings of its own speak for it: another may lead after each of them."""
-        leader = verdict.certainty.leader(verdict.standing.margin)
+        leader = verdict.certainty.leader(verdict.standing.margin, failing)
         return leader if verdict.certainty.trainings(leader) < OWN and leader not in failing else None
 
     def _random_places(self, verdict: Verdict, tried: Collection[SEConfig]) -> SEConfig | None:

@@ -24,6 +24,7 @@ def draw_effects(
     shares: Sequence[float | None],
     rng: np.random.Generator,
     *,
+    rest: float = 1.0,
     ensembles: int = 1,
     effort: float = 1.0,
 ) -> tuple[Array, Array]:
@@ -33,7 +34,7 @@ def draw_effects(
     free:       (n, columns), how often each number has each effect that is not shrunken; the mean's is the first.
     groups:     the same for each group of effects that share a standard deviation. Columns of effects stand in this
                 order, those of `free` first.
-    shares:     see `draw_scales`.
+    shares:     see `draw_scales`, as for `rest`.
     ensembles:  how many times as many draws there are; `effort` of each: see `draw_scales`.
     """
     centre, unit = numbers.mean(), numbers.std() or 1.0
@@ -41,7 +42,9 @@ def draw_effects(
     kernels = [table @ table.T for table in groups]
     sizes = np.array([_share(kernel) for kernel in kernels])
     scaled, known = [kernel / size for kernel, size in zip(kernels, sizes, strict=True)], WIDE**2 * free @ free.T
-    walks = [draw_scales(y, scaled, rng, shares=shares, known=known, effort=effort) for _ in range(ensembles)]
+    walks = [
+        draw_scales(y, scaled, rng, shares=shares, rest=rest, known=known, effort=effort) for _ in range(ensembles)
+    ]
     scales = np.concatenate(walks)
     scales[:, :-1] /= np.sqrt(sizes)
     kinds = np.column_stack([np.full(len(scales), WIDE), scales[:, :-1]])

@@ -23,8 +23,9 @@ WALKERS = 64
 BURN_IN, KEPT, APART = 150, 8, 10
 """Steps that are forgotten; ensembles that are kept, and how many steps these lie apart."""
 CANDIDATES = 512
-TEMPERATURE = 4.0
-"""Of places where walkers may begin; above 1 the likeliest few do not take it all."""
+TEMPERATURE = 2.0
+"""Of places where walkers may begin: above 1 the likeliest few do not take it all; at 4 some of those that begin where
+there is no mass stay there, and noise that is small seems to be ten times what it is."""
 STRETCH = 2.0  # of the sampler's moves, as its authors have it
 SMALLEST, LARGEST = -8.0, 4.0
 """Logarithms of standard deviations, in units of that of y: smaller is nothing to it, larger cannot be."""
@@ -37,6 +38,7 @@ def draw_scales(
     rng: np.random.Generator,
     *,
     shares: Sequence[float | None],
+    rest: float = 1.0,
     known: Array | None = None,
     effort: float = 1.0,
 ) -> Array:
@@ -48,6 +50,7 @@ def draw_scales(
     shares:   for each group, how much of what is explained it is expected to explain, before anything was seen:
               weights whose sum says how sure that is. None for what belongs to the noise, such as seeds: it is compared
               with the rest of the noise by a half-Cauchy prior.
+    rest:     the weight of what is not explained, beside those of `shares`; the less, the larger effects may be.
     known:    (n, n), covariance that is not learned.
     effort:   1 for what is reported, 512 draws; with less, the ensemble walks shorter and fewer draws are kept.
     """
@@ -58,7 +61,7 @@ def draw_scales(
 
     def density(logs: Array) -> Array:
         within = np.clip(logs, SMALLEST, LARGEST)  # beyond, the prior is zero, and no Cholesky factor need exist
-        return _likelihood(y, np.exp(2 * within) @ stack, fixed) + _prior(logs, explaining, weights)
+        return _likelihood(y, np.exp(2 * within) @ stack, fixed) + _prior(logs, explaining, weights, rest)
 
     walkers = _begin(density, len(stack), rng)
     heights = density(walkers)
@@ -111,15 +114,15 @@ def _likelihood(y: Array, covariances: Array, known: Array) -> Array:
     return density
 
 
-def _prior(logs: Array, explaining: npt.NDArray[np.bool_], weights: Array) -> Array:
+def _prior(logs: Array, explaining: npt.NDArray[np.bool_], weights: Array, rest: float) -> Array:
     """Logarithm of the prior density of the logarithms of the standard deviations, but for a constant.
 
-    With w_g the variance of a group over that of the noise, sum(w) / (1 + sum(w)) is the explained share: uniform where
-    the weights add up to 1, and divided by Dirichlet's distribution with these weights.
+    With w_g the variance of a group over that of the noise, sum(w) / (1 + sum(w)) is the explained share: Beta with the
+    sum of the weights and `rest`, uniform where both are 1, and divided by Dirichlet's distribution with these weights.
     """
     inside = ((logs > SMALLEST) & (logs < LARGEST)).all(1)
     ratios = logs[:, :-1] - logs[:, -1:]
     effects, noises = 2 * ratios[:, explaining], ratios[:, ~explaining]
-    shares = effects @ weights - (weights.sum() + 1) * np.log1p(np.exp(effects).sum(1))
+    shares = effects @ weights - (weights.sum() + rest) * np.log1p(np.exp(effects).sum(1))
     cauchy = (noises - np.log1p(np.exp(2 * noises))).sum(1)
     return np.where(inside, shares + cauchy, -np.inf)

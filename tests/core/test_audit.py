@@ -135,9 +135,10 @@ def test_where_there_is_a_spread_its_interval_does_not_begin_at_zero(large):
     assert large.spread.low > 0.0
 
 
-def test_the_interval_of_a_size_is_the_shorter_of_two():
+def test_the_interval_of_a_size_begins_at_zero_where_that_would_be_shorter_and_ends_where_the_other_does():
     draws = np.linspace(0, 1, 1001)
     assert of_scale(draws**4).low == 0.0  # most of it near zero
+    assert of_scale(draws**4).high == Estimate.of(draws**4).high
     assert of_scale(5 + draws) == Estimate.of(5 + draws)
 
 

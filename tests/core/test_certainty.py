@@ -109,6 +109,13 @@ def test_what_leads_is_what_would_be_recommended_if_it_were_trained_often_enough
     assert certainty(*draws, trained=(9, 1, 9)).leader(margin=0.001) == LARGE
 
 
+def test_what_is_passed_over_does_not_lead_unless_it_is_all_there_is():
+    draws = ((0.30, 0.205, 0.200), (0.31, 0.204, 0.201))
+    assert certainty(*draws).leader(margin=0.01, without=[SMALL]) == LARGE
+    assert certainty(*draws).leader(margin=0.01, without=[SMALL, LARGE]) == NONE
+    assert certainty(*draws).leader(margin=0.01, without=CONFIGS) == SMALL
+
+
 def test_where_nothing_is_sure_the_lowest_mean_leads():
     assert normal((0.3, 0.2, 0.19), (0.2, 0.2, 0.01)).leader(margin=0.01) == LARGE
 

@@ -84,6 +84,14 @@ def test_where_data_tell_nothing_any_share_may_be_explained(untold):
     assert quantiles == pytest.approx([0.1, 0.25, 0.5, 0.75, 0.9], abs=0.07)
 
 
+def test_the_less_is_kept_for_the_rest_the_more_may_be_explained():
+    y = np.random.default_rng(0).normal(size=8)
+    scales = draw_scales(y, [np.zeros((8, 8))], np.random.default_rng(0), shares=[1.0], rest=0.5, effort=3.0)
+    (explained,) = ratios(scales)
+    quantiles = np.quantile(explained / (1 + explained), [0.25, 0.5, 0.75])
+    assert quantiles == pytest.approx(1 - (1 - np.array([0.25, 0.5, 0.75])) ** 2, abs=0.07)  # Beta(1, 1/2)
+
+
 def test_where_data_tell_nothing_groups_explain_what_they_are_expected_to(untold):
     first, second, _ = ratios(untold)
     assert (first / (first + second)).mean() == pytest.approx(0.7, abs=0.05)
