@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -19,7 +18,7 @@ from torch import nn
 
 from senas.core.config import SEConfig
 from senas.core.latency import Latency
-from senas.core.ports import Listen, Pulse, Report
+from senas.core.ports import Listen, Report
 from senas.core.recipe import Device, Recipe
 from senas.core.trial import Failure, Job, Result, Status
 from senas.errors import ConfigError
@@ -27,12 +26,10 @@ from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
 from senas.training.average import Average
-from senas.training.data import Images, seed_of
+from senas.training.data import Images
 from senas.training.metric import OwnMetric
 from senas.training.task import Classification
-
-PULSE_SECONDS = 5.0
-"""Between two pulses amid an epoch. Each reads the loss, for which the device has to finish its work."""
+from senas.training.watch import Saved, Watch
 
 
 class Standalone:
@@ -99,7 +96,7 @@ class Standalone:
     def _train(self, job: Job, report: Report, listen: Listen | None) -> Result:
         start = time.monotonic()
         costs = {**self.costs(job), **job.costs}
-        watch = _Watch(
+        watch = Watch(
             job.seed,
             lambda epoch, scores: report(job, epoch, {**scores, **costs}),
             (lambda pulse: listen(job, pulse)) if listen else None,
@@ -134,7 +131,7 @@ class Standalone:
             reason=reason,
         )
 
-    def _fit(self, job: Job, watch: "_Watch") -> tuple[Classification, Mapping[str, float]]:
+    def _fit(self, job: Job, watch: Watch) -> tuple[Classification, Mapping[str, float]]:
         """The trained task, and what it scored on the test part where the job asks for that."""
         task = Classification(self.network(job), self.recipe, self.metrics)
         if self.recipe.channels_last:
@@ -148,7 +145,7 @@ class Standalone:
             devices=1,
             precision=self.device.precision,  # type: ignore[arg-type]
             max_epochs=job.epochs,
-            callbacks=[*([average] if average else []), watch, *([_Saved(job.checkpoint)] if job.checkpoint else [])],
+            callbacks=[*([average] if average else []), watch, *([Saved(job.checkpoint)] if job.checkpoint else [])],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -168,93 +165,6 @@ class Standalone:
 def threads_for(macs_a_batch: int) -> int:
     """One thread for small networks, where a second one costs more than it brings; else as many as torch would take."""
     return 1 if macs_a_batch < 2e9 else torch.get_num_threads()
-
-
-class _Watch(pl.Callback):
-    """Keeps the scores of each epoch, passes them on, and stops training when told to or when the loss is lost.
-
-    Amid a long epoch it passes on, every few seconds, how far the epoch is and its training loss so far.
-    """
-
-    def __init__(
-        self,
-        seed: int,
-        report: Callable[[int, Mapping[str, float]], bool],
-        listen: Callable[[Pulse], None] | None = None,
-    ) -> None:
-        self.seed, self.report, self.listen = seed, report, listen
-        self.curve: list[dict[str, float]] = []
-        self.halves: dict[str, float] = {}  # of the last epoch
-        self.stopped = self.diverged = False
-        self.spoken = time.monotonic()
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
-        self._speak(trainer, pl_module, batch_idx + 1)
-
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        self._speak(trainer, pl_module, trainer.num_training_batches + batch_idx + 1)
-
-    def _speak(self, trainer: pl.Trainer, task: pl.LightningModule, batches: float) -> None:
-        """A pulse after so many batches of the epoch, training and validation, where the last one is long ago."""
-        if self.listen is None or time.monotonic() - self.spoken < PULSE_SECONDS:
-            return
-        whole = trainer.num_training_batches + sum(trainer.num_val_batches)
-        loss = task.running_loss()  # type: ignore[operator]
-        scores = {"train_loss": loss} if _finite(loss) else {}
-        self.listen(Pulse(len(self.curve) + min(batches / whole, 1.0), trainer.global_step, scores))
-        self.spoken = time.monotonic()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"curve": self.curve, "halves": self.halves}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.curve, self.halves = state_dict["curve"], state_dict.get("halves", {})
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        # Whatever is random inside the network, such as dropout, is so by (seed, epoch) alone: a training that goes on
-        # from a checkpoint draws what one that was never broken off does. Not at the start of the epoch: making the
-        # data loader's iterator draws a number, before it or after it.
-        if batch_idx == 0:
-            torch.manual_seed(seed_of(self.seed, trainer.current_epoch))
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        scores, self.halves = dict(pl_module.scores), dict(pl_module.halves)  # type: ignore[arg-type]
-        self.diverged = not all(map(_finite, scores.values()))
-        if not self.diverged:
-            self.curve.append(scores)
-            last = len(self.curve) == trainer.max_epochs
-            self.stopped = self.report(len(self.curve), scores) and not last
-            self.spoken = time.monotonic()
-        trainer.should_stop = trainer.should_stop or self.stopped or self.diverged
-
-
-class _Saved(pl.Callback):
-    """Saves the training after each epoch: whole or not at all, so that a kill in the middle costs an epoch at most."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        trainer.save_checkpoint(partial)
-        partial.replace(self.path)
-
-
-def _finite(value: float) -> bool:
-    return value - value == 0
 
 
 def _out_of_memory(error: BaseException) -> bool:

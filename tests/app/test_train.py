@@ -14,7 +14,7 @@ from senas.app.recording import NoRecord
 from senas.exported.network import load
 from senas.exported.package import read
 from senas.record.mlflow import MlflowRecorder
-from senas.training.standalone import _Saved
+from senas.training.watch import Saved
 
 TRAIN = ("trainer.epochs=1", "tracking=none", "progress=false", "seeds=2")
 DATA = ("data=digits", "backbone=resnet8", "backbone.width=4")
@@ -332,10 +332,10 @@ def test_a_training_goes_on_from_no_other_trainings_checkpoint(trained, folder, 
         save(self, trainer, task)
         raise RuntimeError("the power went")
 
-    save = _Saved.on_train_epoch_end
+    save = Saved.on_train_epoch_end
     command = (*DATA, "se=none", "against=[]", "seeds=1", "trainer.epochs=2")
     with monkeypatch.context() as patch:
-        patch.setattr(_Saved, "on_train_epoch_end", cut_off)
+        patch.setattr(Saved, "on_train_epoch_end", cut_off)
         with pytest.raises(RuntimeError, match="the power went"):
             trained(*command, "first_seed=1")
     assert trained(*command, "first_seed=7").code == 0

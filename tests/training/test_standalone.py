@@ -418,7 +418,7 @@ def test_a_job_on_cuda_gives_finite_scores_and_weights_for_any_machine(evaluator
 
 
 def test_a_long_epoch_tells_how_far_it_is_and_its_training_loss_so_far(evaluator, go_on, monkeypatch):
-    monkeypatch.setattr("senas.training.standalone.PULSE_SECONDS", 0.0)
+    monkeypatch.setattr("senas.training.watch.PULSE_SECONDS", 0.0)
     told = []
     (result,) = evaluator().evaluate([Job(NONE, 0, 2)], go_on, lambda job, pulse: told.append(pulse))
     batches = 5 + 1  # 160 training images in batches of 32, 40 validation images in one
@@ -436,6 +436,6 @@ def test_short_epochs_are_told_of_at_their_ends_only(evaluator, go_on):
 
 def test_being_listened_to_changes_no_score(evaluator, go_on, se, monkeypatch):
     (alone,) = evaluator().evaluate([Job(se, 0, 2)], go_on)
-    monkeypatch.setattr("senas.training.standalone.PULSE_SECONDS", 0.0)
+    monkeypatch.setattr("senas.training.watch.PULSE_SECONDS", 0.0)
     (heard,) = evaluator().evaluate([Job(se, 0, 2)], go_on, lambda job, pulse: None)
     assert heard.curve == alone.curve
