@@ -5,13 +5,13 @@ It renders what se.yaml says, and what was checked. A line about something that 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from senas.core.block import Placement, SEBlock
-from senas.core.config import BASELINES, spoken_block
-from senas.core.objective import VAL_LOSS_EVEN
+from senas.core.config import spoken_block
 from senas.core.site import Site
 from senas.core.trust import suggested
+from senas.exported.evidence import behind_the_figures, compared_with, how_it_was_found
+from senas.exported.markdown import cell, mapping, table_of
 from senas.exported.package import Exported, normalisation
 
 CARD_FILE = "README.md"
@@ -25,31 +25,7 @@ PLACES = {
     Placement.POST_BEFORE_RELU: "after the addition, before the ReLU",
     Placement.POST: "after the addition and the ReLU",
 }
-FOUND = {
-    "trained_by": "trained by",
-    "contender": "compared as",
-    "study": "study",
-    "trial": "trial",
-    "pick": "chosen as",
-    "objective": "minimised",
-    "space": "search space",
-    "sampler": "proposals by",
-    "pruner": "stopped early by",
-    "trials": "trials",
-    "epochs": "epochs of this trial",
-    "initial_weights": "initial weights",
-    "trainer": "training",
-    "latency": "latency_ms",
-    "images": "images",
-    "split_seed": "seed of the split",
-    "seed": "seed of the training",
-    "setting": "digest of space, setting, objective and seed",
-}
-BY_NUMBER = "named by you"
-"""What a pick by number says to who made it."""
 SHOWN_CLASSES = 20
-NOT_COMPARED = {"train_loss", "val_error", VAL_LOSS_EVEN, "params", "macs"}
-"""Scores that have no column beside those of the baselines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +52,9 @@ def card(exported: Exported, sites: Sequence[Site], parity: Parity, versions: Ma
         _head(exported, sites),
         _what_it_is(exported),
         _site_by_site(exported, sites),
-        _how_it_was_found(exported),
-        _comparison(exported),
-        _seeds(exported),
+        how_it_was_found(exported),
+        compared_with(exported),
+        behind_the_figures(exported),
         _checked(exported, parity),
         _use(exported, onnx=parity.onnx_images is not None),
         _limits(exported, parity.part),
@@ -89,7 +65,7 @@ def card(exported: Exported, sites: Sequence[Site], parity: Parity, versions: Ma
 
 def _head(exported: Exported, sites: Sequence[Site]) -> str:
     data = exported.provenance.get("data")
-    on = f" on {_cell(data)}" if data else ""
+    on = f" on {cell(data)}" if data else ""
     having = (
         f"with SE blocks at {len(exported.config)} of {len(sites)} sites" if exported.config else "without SE blocks"
     )
@@ -98,7 +74,7 @@ def _head(exported: Exported, sites: Sequence[Site]) -> str:
         "gate should sit; this is the configuration that was exported from it."
     )
     return (
-        f"# {_cell(exported.backbone['name'])}{on}, {having}\n\n"
+        f"# {cell(exported.backbone['name'])}{on}, {having}\n\n"
         f"A network that tells images of {len(exported.classes)} classes apart, with trained weights."
         f"{search if 'study' in exported.provenance else ''}{_caveat(exported)} A Squeeze-and-Excitation (SE) block "
         "weighs the channels of a feature map by factors that it computes from their means or maxima."
@@ -117,7 +93,7 @@ def _caveat(exported: Exported) -> str:
 
 def _what_it_is(exported: Exported) -> str:
     scores, (channels, height, width) = exported.scores, exported.shape
-    rows = [("backbone", _mapping(exported.backbone))]
+    rows = [("backbone", mapping(exported.backbone))]
     if {"params", "se_params"} <= set(scores):
         added, backbone = scores["se_params"], scores["params"] - scores["se_params"]
         rows.append(
@@ -128,7 +104,7 @@ def _what_it_is(exported: Exported) -> str:
         )
     if "macs" in scores:
         rows.append(("multiply-accumulates for one image", f"{scores['macs']:,.0f} (convolutions and linear layers)"))
-    names = ", ".join(map(_cell, exported.classes[:SHOWN_CLASSES]))
+    names = ", ".join(map(cell, exported.classes[:SHOWN_CLASSES]))
     more = f", ... (all {len(exported.classes)} in se.yaml)" if len(exported.classes) > SHOWN_CLASSES else ""
     if "size" in exported.backbone:
         rows.append(("scaling", f"images are scaled to {height} x {width} (bilinear, antialiased)"))
@@ -137,7 +113,7 @@ def _what_it_is(exported: Exported) -> str:
         ("mean, std", f"{_numbers(exported.mean)}; {_numbers(exported.std)}"),
         ("output", f"logits (batch, {len(exported.classes)}); the classes in order: {names}{more}"),
     ]
-    return "## What it is\n\n" + _table(("", ""), rows)
+    return "## What it is\n\n" + table_of(("", ""), rows)
 
 
 def _site_by_site(exported: Exported, sites: Sequence[Site]) -> str:
@@ -153,89 +129,16 @@ def _site_by_site(exported: Exported, sites: Sequence[Site]) -> str:
         rows.append(
             (
                 f"`{site.name}`",
-                _cell(spoken_block(block, site)),
+                cell(spoken_block(block, site)),
                 str(block.hidden) if isinstance(block, SEBlock) else "",
                 size,
                 f"{site.params(block):,}",
             )
         )
-    table = _table(("site (module)", "SE block", "hidden width", "channels it weighs", "parameters"), rows)
+    table = table_of(("site (module)", "SE block", "hidden width", "channels it weighs", "parameters"), rows)
     words = [f"- {placement}: {PLACES[placement]}" for placement in Placement if placement in used]
     ratio = "\n\nr16 is a hidden width of a 16th of the channels, at least 1." if used else ""
     return "## Site by site\n\n" + table + ratio + ("\n\nPlacements:\n\n" + "\n".join(words) if words else "")
-
-
-def _how_it_was_found(exported: Exported) -> str:
-    told = dict(exported.provenance)
-    if told.get("pick") == BY_NUMBER:
-        told["pick"] = "this trial was asked for by its number"
-    rows = [(FOUND[key], _value(told[key])) for key in FOUND if key in told]
-    return "## How it was found\n\n" + (_table(("", ""), rows) if rows else "Not recorded.")
-
-
-def _comparison(exported: Exported) -> str:
-    """Nothing for what was not exported from a study."""
-    if "baselines" not in exported.provenance:
-        return ""
-    baselines: Mapping[str, Any] = exported.provenance["baselines"]
-    others = sorted(set(exported.scores) - NOT_COMPARED - {"val_loss", "val_accuracy", "se_params"})
-    names = [name for name in ("val_loss", "val_accuracy", *others, "se_params") if name in exported.scores]
-    spoken = {"val_loss": "validation loss", "val_accuracy": "validation accuracy", "se_params": "SE parameters"}
-    rows = [("this one", _value(exported.provenance.get("trial", "")), *(_score(n, exported.scores[n]) for n in names))]
-    missing = []
-    for key, words in BASELINES.items():
-        if key not in baselines:
-            if key == "former":  # most backbones came with none
-                continue
-            missing.append(f"Not measured in this study: {words}.")
-            continue
-        there = baselines[key]["scores"]
-        cells = [
-            f"{_score(n, there[n])} (this one: {_difference(n, exported.scores[n] - there[n])})" if n in there else ""
-            for n in names
-        ]
-        rows.append((words, _value(baselines[key]["trial"]), *cells))
-    table = _table(("configuration", "trial", *(spoken.get(name, _cell(name)) for name in names)), rows)
-    return (
-        "## Compared with\n\nMeasured in the same study, on the validation images, after the last epoch; one training "
-        "each.\n\n" + "\n\n".join([table, *missing])
-    )
-
-
-def _certainty(exported: Exported) -> str:
-    """Of a configuration that a study's trainings were read together for."""
-    told, seed = exported.provenance["certainty"], exported.provenance.get("seed")
-    own = _cell(exported.provenance.get("seeds_of_this_configuration", []))
-    undecided = "**Undecided.** No configuration of this study is sure enough to be recommended; this one leads.\n\n"
-    rows = [
-        (_cell(name.replace("_", " ")), _value(value))
-        for name, value in told.items()
-        if name not in ("in_words", "interval_probability")
-    ]
-    words = "\n".join(f"- {_cell(line)}" for line in told.get("in_words", ()))
-    return (
-        f"{undecided if told.get('verdict') == 'undecided' else ''}The weights, and every score above, are of one "
-        f"training, with seed {seed}. This configuration was trained with the seeds {own}. A model of what each SE "
-        "block adds read all trainings of the study together; below, `mean` is what it expects over seeds, and "
-        f"between `low` and `high` that lies with a probability of {told.get('interval_probability', 0.9):.0%}.\n\n"
-        f"{_table(('', ''), rows)}\n\nIn words:\n\n{words}\n\nNo test image was used."
-    )
-
-
-def _seeds(exported: Exported) -> str:
-    if "certainty" in exported.provenance:
-        return "## What stands behind the figures\n\n" + _certainty(exported)
-    seeds, seed = exported.provenance.get("seeds_behind_each_score"), exported.provenance.get("seed")
-    if seeds != 1:
-        return "## What stands behind the figures\n\n" + (f"{seeds} seeds behind each." if seeds else "Not recorded.")
-    by_number = exported.provenance.get("pick", BY_NUMBER) == BY_NUMBER
-    chosen = "" if by_number else "It was chosen among the trials by validation scores, which flatters those scores. "
-    return (
-        f"## What stands behind the figures\n\nOne training each, with seed {seed}. How far two trainings of one "
-        "configuration with different seeds lie apart was not measured. So it cannot be concluded from the table that "
-        "this configuration is better or worse than another one in it, nor what another training of it would reach. "
-        f"{chosen}No test image was used."
-    )
 
 
 def _checked(exported: Exported, parity: Parity) -> str:
@@ -324,47 +227,12 @@ def _limits(exported: Exported, part: str) -> str:
 
 def _versions_and_rights(versions: Mapping[str, str]) -> str:
     return (
-        f"## Versions and rights\n\nExported with {_mapping(versions)}.\n\nSE blocks are from Hu, Shen, Albanie, Sun "
+        f"## Versions and rights\n\nExported with {mapping(versions)}.\n\nSE blocks are from Hu, Shen, Albanie, Sun "
         "and Wu, [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507): cite it. The blocks are senas's "
         "own code, and no weights of the paper's authors are in here. senas is licensed under Apache-2.0; which "
         "licence the images have, and what it says of weights trained on them, is not recorded here."
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _score(name: str, value: float) -> str:
-    return f"{value:,.0f}" if name == "se_params" else f"{value:.2%}" if name == "val_accuracy" else f"{value:.4f}"
-
-
-def _difference(name: str, value: float) -> str:
-    if name == "se_params":
-        return f"{value:+,.0f}"
-    return f"{100 * value:+.2f} points" if name == "val_accuracy" else f"{value:+.4f}"
-
-
 def _numbers(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
-
-
-def _value(value: Any) -> str:
-    return _mapping(value) if isinstance(value, Mapping) else _cell(value)
-
-
-def _mapping(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{_cell(key)} {_value(value)}" for key, value in values.items())
-
-
-def _cell(value: Any) -> str:
-    """In a line of Markdown, and meaning nothing there."""
-    if isinstance(value, list | tuple):
-        return " ".join(map(_cell, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
-    for sign in "\\`*_[]<>|#":
-        text = text.replace(sign, f"\\{sign}" if sign != "<" else "&lt;")
-    return text

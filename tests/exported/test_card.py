@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from senas.core.config import SEConfig
-from senas.exported.card import BASELINES, MARK, Parity, card
+from senas.core.config import BASELINES, SEConfig
+from senas.exported.card import MARK, Parity, card
 from senas.exported.folder import write
 
 PARITY = Parity(images=539, difference=0.0, val_loss=0.4, val_accuracy=0.875)
