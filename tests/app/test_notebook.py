@@ -57,9 +57,9 @@ def test_the_front_is_sorted_by_its_price(study):
     assert front["val_loss"].is_monotonic_decreasing
 
 
-def test_best_is_what_the_command_recommends(study, request):
+def test_best_is_what_the_command_says_that_leads(study, request):
     said = request.getfixturevalue("senas")("front", "study.name=pilot")
-    assert f"recommended: trial {study.best().number}," in said.out
+    assert f"leads: trial {study.best().number}," in said.out
     free = study.best(penalty=0)
     assert free.scores["val_loss"] == study.trials["val_loss"].min()
 
