@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from senas import torchvision_beside_cpu_torch
 
 if TYPE_CHECKING:
-    from senas.app.notebook import audit, dashboard, export, open_study, search, sites, train
+    from senas.app.notebook import audit, dashboard, open_study, search, sites, train
+    from senas.app.studied import export
     from senas.core.block import SEBlock
     from senas.core.config import SEConfig
     from senas.exported.network import insert_se, load
@@ -49,6 +50,7 @@ def __getattr__(name: str) -> Any:
         homes = {
             "SEBlock": "core.block",
             "SEConfig": "core.config",
+            "export": "app.studied",
             "insert_se": "exported.network",
             "load": "exported.network",
             "read": "exported.package",

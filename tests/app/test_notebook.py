@@ -12,7 +12,6 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 import senas
-from senas.app import notebook
 from senas.app.calls import called
 from senas.errors import ConfigError, SenasError, StudyError
 
@@ -26,7 +25,7 @@ def study(copied):
 
 @pytest.mark.parametrize("name", ["search", "open_study", "audit", "export", "train", "sites"])
 def test_there_is_an_example(name):
-    assert ">>> " in getattr(notebook, name).__doc__
+    assert ">>> " in getattr(senas, name).__doc__
 
 
 @pytest.mark.slow
@@ -36,8 +35,8 @@ def test_the_examples_run_as_they_are_written(folder):
     runner = doctest.DocTestRunner(optionflags=options)
     parser = doctest.DocTestParser()
     for name in ("search", "open_study", "audit", "export", "train", "sites"):
-        text = getattr(notebook, name).__doc__
-        runner.run(parser.get_doctest(text, {"senas": senas}, name, notebook.__file__, 0))
+        text = getattr(senas, name).__doc__
+        runner.run(parser.get_doctest(text, {"senas": senas}, name, __file__, 0))
     assert runner.summarize(verbose=False) == (0, 13)
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 

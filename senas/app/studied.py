@@ -1,0 +1,139 @@
+"""A study as Python sees it: what was tried, where it stands, and what to take from it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from senas.app.calls import called
+from senas.app.show import estimates, find, front_table
+from senas.app.trusted import modules_of
+from senas.app.wiring import Setup
+from senas.core.trial import Trial
+from senas.report.findings import Findings
+from senas.study.optuna import read_trials
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Study:
+    """A study: what was tried, where it stands, and what to take from it.
+
+    Read anew each time it is asked, so that a study that is still being searched can be watched.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._trust = modules_of(setup.config)  # imported already
+        self._known: tuple[object, Findings] | None = None
+
+    def __repr__(self) -> str:
+        trials = self._trials
+        there = len(self._findings().front) if self._setup.standing(trials).measured else 0
+        return f"<Study {self.name}: {len(trials)} trials, {there} on the front>"
+
+    @property
+    def name(self) -> str:
+        return self._setup.folder.name
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie: config.yaml, front.csv, front.png, weights/, ..."""
+        return self._setup.folder.path
+
+    @property
+    def trials(self) -> "pd.DataFrame":
+        """Every trial, one row each, indexed by its number: scores, what each site has, how it came about.
+
+        What is known of a configuration, such as `expected_val_loss`, is with its first trial.
+        """
+        from senas.report.frame import trials_frame
+
+        trials, sites = self._trials, self._setup.sites
+        if not self._setup.standing(trials).measured:
+            return trials_frame(trials, sites, on_front=[])
+        findings = self._findings()
+        return trials_frame(trials, sites, estimates(findings), on_front=_numbers(findings))
+
+    @property
+    def front(self) -> "pd.DataFrame":
+        """The configurations that no other beats in both loss, as far as it is known, and SE parameters.
+
+        Each is the first trial that trained it, fewest parameters first, with `expected_val_loss`, its 90 % interval
+        from `expected_low` to `expected_high`, `probability_on_front`, and how many `trainings` it had.
+        """
+        from senas.report.frame import trials_frame
+
+        if not self._setup.standing(self._trials).measured:
+            return trials_frame([], self._setup.sites)
+        findings = self._findings()
+        first = [point.trial for point in findings.front if point.trial]
+        return trials_frame(first, self._setup.sites, estimates(findings))
+
+    def best(self, pick: str | None = None, *, penalty: float | None = None, margin: float | None = None) -> Trial:
+        """The recommended trial, or what leads where nothing is decided: `.config`, `.scores`, `.number`, `.seed`.
+
+        pick:     recommended, best, knee, smallest, budget:<params> or trial:<n>; None: as the study has it.
+        penalty:  of the objective; None: as the study has it.
+        margin:   nats by which `recommended` and `smallest` may miss the lowest loss; None: as the study has it.
+
+        Raises StudyError where no trial was trained to its end, or where `pick` names none.
+        """
+        return self._findings(pick, penalty, margin).pick.trial
+
+    @property
+    def verdict(self) -> str:
+        """What is recommended, or that it is undecided, and how it compares with no SE and other baselines."""
+        findings = self._findings()
+        pick, words = findings.pick, findings.pick.trial.config.words(self._setup.sites)
+        named = f"trial {pick.trial.number}, {words}"
+        head = f"recommended: {named} ({pick.why})" if pick.decided else f"{pick.why}: {named}"
+        return "\n".join([head, *findings.comparisons])
+
+    def plot(self) -> Any:
+        """The front as a matplotlib figure: every training, the front with its intervals, the pick circled."""
+        from senas.report.figure import front_figure
+
+        return front_figure(title=self.name, findings=self._findings(), sites=self._setup.sites)
+
+    def table(self) -> str:
+        """The front as Markdown, the recommended configuration in bold."""
+        return front_table(self._setup, self._findings()).markdown()
+
+    def export(self, to: Path | str | None = None, *, pick: str | None = None, **settings: Any) -> Path:
+        """Writes the recommended configuration with its weights, checks them, and gives their folder.
+
+        The settings are those of `senas export`: format, overwrite, objective={"penalty": ...}, ...
+        """
+        chosen = {"root": str(self._setup.folder.root), "trust": self._trust, **settings}
+        return export(self.name, to, pick=pick, **chosen)
+
+    @property
+    def _trials(self) -> list[Trial]:
+        return read_trials(self.name, self._setup.storage, self._setup.space)
+
+    def _findings(self, pick: str | None = None, penalty: float | None = None, margin: float | None = None) -> Findings:
+        """Found out once for as long as no trial is added."""
+        asked = self._trials, pick, penalty, margin
+        if self._known is None or self._known[0] != asked:
+            self._known = asked, find(self._setup, *asked)
+        return self._known[1]
+
+
+def export(study: str, to: Path | str | None = None, *overrides: str, **settings: Any) -> Path:
+    """Writes a study's recommended configuration and its weights, checks them, and gives their folder: `senas export`.
+
+    >>> folder = senas.export("demo", "exported/demo", pick="trial:0")
+    trial 0 of demo...
+    >>> senas.load(folder).training
+    False
+    """
+    from senas.app.export import main
+
+    chosen = {key: value for key, value in {**settings, "to": to}.items() if value is not None}
+    config = called("export", overrides, {**chosen, "study": {**chosen.get("study", {}), "name": study}})
+    main(config)
+    return Path(config.to or Path("exported") / study)
+
+
+def _numbers(findings: Findings) -> list[int]:
+    return [point.trial.number for point in findings.front if point.trial]
