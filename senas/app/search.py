@@ -7,6 +7,7 @@ import yaml
 
 from senas.app.auditing import conduct, in_a_sentence, left_behind
 from senas.app.greeting import greet, say_ended, say_stopped
+from senas.app.kept import worth_keeping
 from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
@@ -92,6 +93,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             size=setup.space.size,
             seeds=seeds,
             weights=setup.folder.weights,
+            kept=partial(worth_keeping, setup),
             objective=setup.objective,
             standing=setup.standing,
             constraints=setup.constraints,

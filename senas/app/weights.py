@@ -45,7 +45,7 @@ def _retrained(setup: Setup, trial: Trial) -> Path:
 
 
 def _train_again(terminal: Terminal, setup: Setup, trial: Trial, weights: Path) -> Path:
-    """The trial's weights from its seed: a search keeps only those of the front."""
+    """The trial's weights from its seed: a search keeps what `app/kept` says."""
     setup.evaluator.check()
     terminal.say(f"its weights were not kept: training it again, seed {trial.seed}, {len(trial.curve)} epochs")
     job = Job(trial.config, trial.seed, len(trial.curve), weights)

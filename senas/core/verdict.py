@@ -163,6 +163,13 @@ class Verdict:
         chosen, why = self._pooled.pick(how)
         return Pick(self.first[chosen.config], why, decided=True)
 
+    def kept(self) -> set[int]:
+        """Numbers of the trials whose weights are worth keeping: those that a pick can name, whatever the penalty, and
+        the baselines. Each configuration has that of its first trial, which a pick of it names."""
+        margin, certainty = self.standing.margin, self.certainty
+        named = {certainty.leader(margin), certainty.recommended(margin), *self.baselines.values()}
+        return self._pooled.kept() | {trial.number for config, trial in self.first.items() if config in named}
+
     @property
     def undecided(self) -> str | None:
         """What is missing for a recommendation, in words; None where there is one."""

@@ -1,7 +1,7 @@
 """Propose, evaluate, tell, record: the loop that joins the ports. It imports no framework."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -51,7 +51,8 @@ class Plan:
     before:       trainings to do first; one whose result the study has is passed over.
     after:        asked for one more training once the trials are there, again and again until it answers None. It is
                   handed all trials that ended, and must not answer with a training that is among them.
-    weights:      folder for the weights of the trials that `Standing.kept` names.
+    weights:      folder for the weights of the trials that `kept` names.
+    kept:         told all trials that ended, the numbers of those whose weights stay; None: what `Standing.kept` says.
     checkpoints:  folder for what a training that is broken off goes on from; None saves nothing.
     test:         whether the test part is measured at the end of each training.
     constraints:  what a network may cost; one that costs more is rejected, and counts as no trial.
@@ -64,6 +65,7 @@ class Plan:
     weights: Path
     objective: Objective
     standing: Callable[[list[Trial]], Standing]
+    kept: Callable[[list[Trial]], Collection[int]] | None = None
     checkpoints: Path | None = None
     test: bool = False
     constraints: Constraints = field(default_factory=Constraints)
@@ -172,15 +174,17 @@ class Search:
         if checkpoint := self._checkpoint_of(trial):
             checkpoint.unlink(missing_ok=True)
         self.trials.append(trial)
+        self._clear_weights()
         standing = self.plan.standing(self.trials)
-        self._clear_weights(standing)
         if trial.status is not Status.REJECTED:
             self.recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
         self.listener.finished(trial, standing)
 
-    def _clear_weights(self, standing: Standing | None = None) -> None:
-        """Only weights that a pick can name are kept; the others can be had again from the seed."""
-        kept = {self._weights_of(n) for n in (standing or self.plan.standing(self.trials)).kept()}
+    def _clear_weights(self) -> None:
+        """Only weights that a pick may name are kept; the others can be had again from the seed."""
+        plan = self.plan
+        numbers = plan.kept(self.trials) if plan.kept else plan.standing(self.trials).kept()
+        kept = {self._weights_of(number) for number in numbers}
         for path in self.plan.weights.glob("trial-*"):
             if path not in kept:
                 path.unlink()

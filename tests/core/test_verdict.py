@@ -157,6 +157,27 @@ def test_a_configuration_is_shown_by_its_first_trial(clear):
     )
 
 
+@pytest.fixture
+def unkept(clear):
+    """A configuration that no pick by score names, and that is no baseline."""
+    return next(config for config, trial in clear.first.items() if trial.number not in clear.kept())
+
+
+def test_weights_are_kept_of_what_any_pick_names_by_its_first_trial(clear):
+    named = [clear.pick(how).trial for how in ("recommended", "best", "knee", "smallest", "budget:0", "budget:200")]
+    assert {trial.number for trial in named} <= clear.kept() < {trial.number for trial in clear.first.values()}
+
+
+@pytest.mark.parametrize("rule", ["leader", "recommended"])
+def test_weights_are_kept_of_what_leads_and_of_what_is_recommended_wherever_they_lie(clear, unkept, rule, monkeypatch):
+    monkeypatch.setattr(Certainty, rule, lambda self, margin: unkept)
+    assert clear.first[unkept].number in clear.kept()
+
+
+def test_weights_of_baselines_are_kept_though_others_beat_them(clear, unkept):
+    assert clear.first[unkept].number in replace(clear, baselines={"all16": unkept}).kept()
+
+
 def test_a_verdict_does_not_depend_on_the_order_in_which_trials_ended():
     trials = searched(np.random.default_rng(6), 6, 0.03)
     one, other = (verdict(each).front for each in (trials, [*trials[3:], *trials[:3]]))

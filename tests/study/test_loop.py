@@ -116,7 +116,9 @@ def log():
 def search(open_study, journal, space, planted, log, tmp_path):
     """A run of the study; each call is a process of its own."""
 
-    def make(trials, *, over=space, fails=(), interrupt=0, evaluator=None, log=log, before=(), after=None, **study):
+    def make(
+        trials, *, over=space, fails=(), interrupt=0, evaluator=None, log=log, before=(), after=None, kept=None, **study
+    ):
         proposer = open_study(journal, space=over, **study)
 
         def standing(trials):
@@ -130,6 +132,7 @@ def search(open_study, journal, space, planted, log, tmp_path):
                 seeds=proposer.seeds,
                 before=before,
                 after=after,
+                kept=kept,
                 weights=tmp_path / "weights",
                 objective=proposer.objective,
                 standing=standing,
@@ -625,6 +628,14 @@ def test_weights_of_both_fronts_are_kept_where_the_objectives_are_others(search,
     standing = one.plan.standing(one.trials)
     kept = {trial.number for trial in [*standing.front(), *standing.front(("val_error", "macs"))]}
     assert {path.name for path in (tmp_path / "weights").iterdir()} == {f"trial-{n}.safetensors" for n in kept}
+
+
+def test_weights_stay_of_the_trials_that_the_plan_names_and_each_file_is_its_trials(search, run, tmp_path):
+    one = search(9, kept=lambda trials: {trial.number for trial in trials if trial.number % 3})
+    run(one)
+    configs = {weights_path(tmp_path / "weights", t.number): str(t.config) for t in one.trials if t.number % 3}
+    assert {path: path.read_text() for path in (tmp_path / "weights").iterdir()} == configs
+    assert len(configs) == 6
 
 
 def test_weights_that_were_half_written_are_cleared_away_when_the_study_is_resumed(search, run, tmp_path):
