@@ -1,6 +1,6 @@
 """Which layers of a CNN should get Squeeze-and-Excitation blocks, how narrow, and where should each gate sit?
 
-senas.search(...)           launches a study, or resumes it: .front, .best(), .trials, .plot(), .export()
+senas.search(...)           launches a study, or resumes it: .front, .best(), .effects, .trials, .plot(), .export()
 senas.open_study(name)      one that was launched before
 senas.audit(...)            how much of what a search would see is noise, and what would help
 senas.train(se, ...)        several seeds at full length, compared on the test part

@@ -28,9 +28,13 @@ def main(config: EffectsConfig) -> None:
 
 def effects_files(setup: Setup, verdict: Verdict, rows: list[Worth]) -> dict[str, bytes]:
     """The table and the picture, by the name of their files."""
-    title = f"{setup.folder.name}: what an SE block adds"
-    png = effects_png(rows, title=title, metric=_spoken(verdict.metric))
+    png = effects_png(rows, **captions(setup, verdict))
     return {"effects.csv": effects_csv(rows).encode(), "effects.png": png}
+
+
+def captions(setup: Setup, verdict: Verdict) -> dict[str, str]:
+    """Title and metric of the picture."""
+    return {"title": f"{setup.folder.name}: what an SE block adds", "metric": _spoken(verdict.metric)}
 
 
 def _head(setup: Setup, verdict: Verdict) -> list[str]:

@@ -40,6 +40,8 @@ def search(*overrides: str, config: Config | None = None, trust: str | Sequence[
     trial...
     >>> study.best().config
     SEConfig(...)
+    >>> study.effects.columns[:6].tolist()
+    ['kind', 'name', 'option', 'mean', 'low', 'high']
     >>> study.plot().savefig("front.png")
     """
     from senas.app.search import launch

@@ -8,6 +8,8 @@ from senas.app.show import estimates, find, front_table
 from senas.app.trusted import modules_of
 from senas.app.wiring import Setup
 from senas.core.trial import Trial
+from senas.core.verdict import Verdict
+from senas.core.worth import Worth, worths
 from senas.report.findings import Findings
 from senas.study.optuna import read_trials
 
@@ -25,6 +27,7 @@ class Study:
         self._setup = setup
         self._trust = modules_of(setup.config)  # imported already
         self._known: tuple[object, Findings] | None = None
+        self._weighed: tuple[object, tuple[Verdict, list[Worth]]] | None = None
 
     def __repr__(self) -> str:
         trials = self._trials
@@ -89,6 +92,30 @@ class Study:
         head = f"recommended: {named} ({pick.why})" if pick.decided else f"{pick.why}: {named}"
         return "\n".join([head, *findings.comparisons])
 
+    @property
+    def effects(self) -> "pd.DataFrame":
+        """What SE blocks are worth, with 90 % intervals, from all trainings together: the rows of `senas effects`.
+
+        `mean`, from `low` to `high`, is what something adds to the loss: `name` is that of a placement, a width, a
+        place, or a pair of places in one stage, as `kind` says, and `option` the block that a place has.
+        `probability_that_it_lowers` is that of a mean below 0, and `trainings` counts those that had it.
+
+        Raises StudyError where no trial was trained to its end.
+        """
+        import pandas as pd
+
+        from senas.report.effects import COLUMNS, effects_records
+
+        return pd.DataFrame(effects_records(self._worths()[1]), columns=list(COLUMNS))
+
+    def plot_effects(self) -> Any:
+        """`effects` as a matplotlib figure, a bar from low to high each: blue lowers the loss, orange raises it."""
+        from senas.app.effects import captions
+        from senas.report.effects import effects_figure
+
+        verdict, rows = self._worths()
+        return effects_figure(rows, **captions(self._setup, verdict))
+
     def plot(self) -> Any:
         """The front as a matplotlib figure: every training, the front with its intervals, the pick circled."""
         from senas.report.figure import front_figure
@@ -117,6 +144,14 @@ class Study:
         if self._known is None or self._known[0] != asked:
             self._known = asked, find(self._setup, *asked)
         return self._known[1]
+
+    def _worths(self) -> tuple[Verdict, list[Worth]]:
+        """What all trainings say, and the rows of what blocks are worth. Found out once, as `_findings` is."""
+        trials = self._trials
+        if self._weighed is None or self._weighed[0] != trials:
+            verdict = self._setup.verdict(trials)
+            self._weighed = trials, (verdict, worths(verdict.effects))
+        return self._weighed[1]
 
 
 def export(study: str, to: Path | str | None = None, *overrides: str, **settings: Any) -> Path:

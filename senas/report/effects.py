@@ -14,6 +14,7 @@ from senas.core.worth import ANY, Worth
 from senas.report.figure import BLUE, DARK, GREY, ORANGE
 
 INTERVAL = f"{LEVEL:.0%} interval".replace("%", " %")
+COLUMNS = ("kind", "name", "option", "mean", "low", "high", "probability_that_it_lowers", "trainings")
 
 
 def effects_table(rows: Sequence[Worth], metric: str) -> Table:
@@ -41,14 +42,18 @@ def effects_table(rows: Sequence[Worth], metric: str) -> Table:
     return table
 
 
+def effects_records(rows: Sequence[Worth]) -> list[tuple[str | float, ...]]:
+    """The values of COLUMNS, one record each."""
+    return [
+        (row.kind, row.name, row.option, row.loss.mean, row.loss.low, row.loss.high, row.lowers, row.trainings)
+        for row in rows
+    ]
+
+
 def effects_csv(rows: Sequence[Worth]) -> str:
     """Numbers in full, one row each."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("kind", "name", "option", "mean", "low", "high", "probability_that_it_lowers", "trainings"))
-    for row in rows:
-        loss = row.loss
-        writer.writerow((row.kind, row.name, row.option, loss.mean, loss.low, loss.high, row.lowers, row.trainings))
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *effects_records(rows)])
     return text.getvalue()
 
 

@@ -37,7 +37,7 @@ def test_the_examples_run_as_they_are_written(folder):
     for name in ("search", "open_study", "audit", "export", "train", "sites"):
         text = getattr(senas, name).__doc__
         runner.run(parser.get_doctest(text, {"senas": senas}, name, __file__, 0))
-    assert runner.summarize(verbose=False) == (0, 13)
+    assert runner.summarize(verbose=False) == (0, 14)
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -63,10 +63,26 @@ def test_best_is_what_the_command_says_that_leads(study, request):
     assert free.scores["val_loss"] == study.trials["val_loss"].min()
 
 
-def test_a_search_goes_on_where_the_command_left_it(copied):
-    study = senas.search(study={"name": "pilot", "trials": 7}, **QUICK)
-    assert len(study.trials) >= 7
-    assert repr(study).startswith("<Study pilot: ")
+def test_effects_are_the_rows_that_the_command_writes(study, request, copied):
+    assert request.getfixturevalue("senas")("effects", "study.name=pilot").code == 0
+    written = pd.read_csv(copied / "pilot" / "effects.csv", keep_default_na=False)
+    pd.testing.assert_frame_equal(study.effects, written)
+    assert set(study.effects["name"]) >= {"layer1.0", "layer2.0", "layer3.0"}
+
+
+def test_effects_are_drawn_as_the_command_draws_them(study):
+    (axes,) = study.plot_effects().axes
+    assert len(axes.get_yticklabels()) == len(study.effects)
+    assert axes.get_title() == "pilot: what an SE block adds"
+
+
+def test_a_search_goes_on_where_the_command_left_it_and_effects_are_found_out_anew(study, copied):
+    before = study.effects
+    assert study._worths() is study._worths()
+    went_on = senas.search(study={"name": "pilot", "trials": 7}, **QUICK)
+    assert len(went_on.trials) >= 7
+    assert repr(went_on).startswith("<Study pilot: ")
+    assert not study.effects.equals(before)
 
 
 def test_a_whole_config_launches_the_same_study(copied, tmp_path):
