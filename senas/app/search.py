@@ -9,6 +9,7 @@ from senas.app.auditing import conduct, in_a_sentence, left_behind
 from senas.app.greeting import greet, say_ended, say_stopped
 from senas.app.kept import worth_keeping
 from senas.app.paths import write_whole
+from senas.app.proposed import words_of
 from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
 from senas.app.seeds import replicates_of, seeds_of
@@ -73,6 +74,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
                 seeds=seeds,
                 fingerprint=setup.fingerprint,
                 start=start,
+                named=words_of(config.sampler),
                 constraints=setup.constraints,
             )
             known = proposer.trials()

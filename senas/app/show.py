@@ -6,6 +6,7 @@ from typing import Any
 
 from senas.app.checks import backbone as backbone_of
 from senas.app.fingerprint import digest
+from senas.app.proposed import samplers, words_of
 from senas.app.schema import BackboneConfig, TrainerConfig
 from senas.app.wiring import Setup
 from senas.core.certainty import LEVEL, Estimate
@@ -192,8 +193,8 @@ def exported(setup: Setup, trials: list[Trial], findings: Findings) -> Exported:
                 **({"constraints": setup.constraints.given} if setup.constraints.given else {}),
             },
             **({"latency": {**setup.timing.plain(), "score": LATENCY}} if setup.timing else {}),
-            "sampler": _words(config.sampler),
-            "pruner": _words(config.pruner),
+            "sampler": samplers(trials, config.sampler),
+            "pruner": words_of(config.pruner),
             "trials": _outcomes(trials),
             "setting": digest(setup.fingerprint)[:12],
             "baselines": _baselines(setup, findings),
@@ -217,12 +218,6 @@ def split_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Which images are in which part, as provenance tells it: `senas train` splits as the search did."""
     split = {key: data[key] for key in SPLIT if key in data}
     return {"split": split} if split else {}
-
-
-def _words(made: Mapping[str, Any]) -> str:
-    """A sampler or a pruner with its options: `TPESampler, n_startup_trials 10`."""
-    target = str(made.get("_target_") or "none").rpartition(".")[2]
-    return ", ".join([target, *(f"{key} {value}" for key, value in made.items() if key != "_target_")])
 
 
 def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:

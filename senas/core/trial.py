@@ -8,7 +8,7 @@ from pathlib import Path
 from senas.core.config import SEConfig
 from senas.core.objective import Scores
 
-AUDIT, CONFIRM = "audit", "confirm"
+SAMPLER, AUDIT, CONFIRM = "sampler", "audit", "confirm"
 REPLICATES = (AUDIT, CONFIRM)
 """Origins of trainings that are asked for by name: of the noise audit, and of contenders trained again."""
 
@@ -84,6 +84,7 @@ class Trial:
     repeats:  number of the earlier trial whose result answered this one; None where it was trained.
     origin:   who proposed it: `sampler`, `start` (a starting point), or `untried` (drawn at random because the
               sampler kept repeating itself); `audit` and `confirm` were asked for by name, and proposed by nobody.
+    sampler:  which one, with its options, where `origin` says `sampler`; "" where that was not recorded.
     started:  seconds since 1970.
     """
 
@@ -99,7 +100,8 @@ class Trial:
     failure: Failure | None = None
     reason: str = ""
     repeats: int | None = None
-    origin: str = "sampler"
+    origin: str = SAMPLER
+    sampler: str = ""
 
     @property
     def trained(self) -> bool:

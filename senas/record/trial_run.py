@@ -60,6 +60,8 @@ class TrialRuns:
             "sites": trial.config.words(self.sites),
             **self.marks(trial, on_front),
         }
+        if trial.sampler:
+            tags["senas.sampler"] = trial.sampler
         if trial.failure is not None:
             tags["senas.failure"] = str(trial.failure)
         if trial.reason:

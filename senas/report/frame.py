@@ -36,6 +36,7 @@ def trials_frame(
             "epochs": len(trial.curve),
             "seconds": trial.seconds,
             "origin": trial.origin,
+            "sampler": trial.sampler,
             "repeats": trial.repeats,
         }
         for trial in trials

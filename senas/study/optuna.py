@@ -24,7 +24,7 @@ from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
-from senas.core.trial import Status, Trial, Wanted
+from senas.core.trial import SAMPLER, Status, Trial, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
 from senas.study.one_seed import OneSeed
 from senas.study.storage import mend_journal, open_storage
@@ -44,6 +44,7 @@ class OptunaProposer:
 
     sampler:  made anew from (study seed, results told) for each proposal, so that a resumed study proposes what an
               uninterrupted one would.
+    named:    the sampler in words, which each trial that it proposed says; another run may have another one.
     pruner:   decides on `objective` of each epoch's scores; None prunes nothing.
     seeds:    that proposals are trained with. The first is the study's, which the sampler draws with too.
     start:    configurations that the first ask puts before all others, unless they have trials already.
@@ -56,6 +57,7 @@ class OptunaProposer:
     pruner: optuna.pruners.BasePruner | None
     seeds: Seeds
     start: Sequence[SEConfig] = ()
+    named: str = ""
     constraints: Constraints = field(default_factory=Constraints)
     asked: dict[int, optuna.Trial] = field(default_factory=dict)
 
@@ -112,13 +114,15 @@ class OptunaProposer:
 
     def _running(self, asked: optuna.Trial, config: SEConfig) -> Trial:
         self.asked[asked.number] = asked
+        origin = asked.user_attrs.get(ORIGIN, SAMPLER)
         return Trial(
             number=asked.number,
             status=Status.RUNNING,
             config=config,
             seed=asked.user_attrs.get(SEED, self.seeds.of(asked.number)),
             started=asked.datetime_start.timestamp() if asked.datetime_start else 0.0,
-            origin=asked.user_attrs.get(ORIGIN, "sampler"),
+            origin=origin,
+            sampler=self.named if origin == SAMPLER else "",
         )
 
     def _waiting(self) -> list[FrozenTrial]:
@@ -190,6 +194,7 @@ def open_proposer(
     seeds: Seeds,
     fingerprint: Mapping[str, Any],
     start: Sequence[SEConfig],
+    named: str = "",
     constraints: Constraints | None = None,
 ) -> OptunaProposer:
     """Creates the study, or opens it where it stands.
@@ -198,6 +203,7 @@ def open_proposer(
     fingerprint:  what must not change while the study lives, by dotted key.
     seeds:        that proposals are trained with; the first is the sampler's too.
     start:        configurations to evaluate first.
+    named:        the sampler in words, for the records of the trials that it proposes.
     constraints:  what Optuna is told of each trial, so that samplers learn what is rejected.
     What a killed process was at is taken up again: it alone may be at the study now. Raises StudyError where the
     study's fingerprint is another one, naming what differs; ConfigError for a pruner with several objectives.
@@ -228,6 +234,7 @@ def open_proposer(
         pruner=pruner,
         seeds=seeds,
         start=start,
+        named=named,
         constraints=constraints or Constraints(),
     )
 

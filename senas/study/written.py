@@ -5,7 +5,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from senas.core.space import SearchSpace
-from senas.core.trial import Failure, Status, Trial
+from senas.core.trial import SAMPLER, Failure, Status, Trial
 from senas.errors import StudyError
 
 STATES = {
@@ -39,6 +39,8 @@ def record_of(trial: Trial) -> dict[str, Any]:
         record |= {"rejected": True, "reason": trial.reason}
     if trial.repeats is not None:
         record["repeats"] = trial.repeats
+    if trial.sampler:
+        record["sampler"] = trial.sampler
     return record
 
 
@@ -60,5 +62,6 @@ def trial_of(frozen: FrozenTrial, space: SearchSpace) -> Trial:
         failure=Failure(record["failure"]) if "failure" in record else None,
         reason=record.get("reason", ""),
         repeats=record.get("repeats"),
-        origin=frozen.user_attrs.get(ORIGIN, "sampler"),
+        origin=frozen.user_attrs.get(ORIGIN, SAMPLER),
+        sampler=record.get("sampler", ""),
     )

@@ -48,6 +48,7 @@ def test_trials_are_a_frame_with_a_column_a_site(study):
     assert frame.loc[1, "layer3.0"] == "r16 standard"
     assert pd.api.types.is_float_dtype(frame["val_loss"])
     assert frame["on_front"].sum() == len(study.front)
+    assert frame["sampler"].tolist() == 2 * [""] + 4 * ["EffectsSampler, startup 10"]
 
 
 def test_the_front_is_sorted_by_its_price(study):

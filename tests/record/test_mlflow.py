@@ -94,6 +94,14 @@ def test_a_repeat_names_the_trial_that_it_repeats(opened, store, trial):
     assert [run.data.tags.get("senas.repeats") for run in store.trials] == [None, "0"]
 
 
+def test_a_trial_says_which_sampler_proposed_it(opened, store, trial):
+    recorder = opened()
+    recorder.record(trial(0, sampler="TPESampler, n_startup_trials 10"), [0], 1.0)
+    recorder.record(trial(1, origin="start"), [0], 1.0)
+    names = [run.data.tags.get("senas.sampler") for run in store.trials]
+    assert names == ["TPESampler, n_startup_trials 10", None]
+
+
 def test_recording_a_trial_twice_leaves_one_run(opened, store, trial):
     recorder = opened()
     for _ in range(2):

@@ -53,6 +53,16 @@ def test_what_is_asked_is_running_and_in_the_space(open_study, storage, space):
     assert trial.started > 1_700_000_000
 
 
+def test_each_trial_says_which_sampler_proposed_it_where_one_did(open_study, storage, go_on):
+    start = [SEConfig()]
+    go_on(open_study(storage, start=start, named="TPESampler"), 3)
+    other = open_study(storage, sampler="random", start=start, named="RandomSampler")
+    go_on(other, 4)
+    names = ["", "TPESampler", "TPESampler", "RandomSampler"]
+    assert [trial.sampler for trial in other.trials()] == names
+    assert [trial.sampler for trial in open_study(storage, start=start).trials()] == names
+
+
 def test_a_running_trial_is_not_among_the_trials(open_study, storage):
     proposer = open_study(storage)
     proposer.ask()
