@@ -60,6 +60,8 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
             raise _first(command, words, ConfigError(omegaconf_line(error, command))) from error
         except yaml.YAMLError as error:
             raise ConfigError(yaml_line(error)) from error
+        except BrokenPipeError:
+            raise  # what Hydra printed has no reader
         except Exception as error:
             # Until its task is called Hydra reads the command line, and asserts and indexes its way through odd ones.
             if composed:

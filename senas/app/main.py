@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,15 +20,24 @@ COMMANDS = {
     "export": "write an SE configuration and its weights to a folder, and check them",
     "dashboard": "open MLflow on the studies, with the newest front in view",
 }
-INTERRUPTED = 130
+UNREAD, INTERRUPTED = 1, 130
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """What the system says where nothing more can be written: a full disk, a quota, a limit, a disk that is read-only."""
 OURS = "senas: this is a fault of senas, not of yours; please report it with the lines above"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and exits: 0 when it is done, 2 for a mistake (one line on stderr), 130 for Ctrl-C."""
-    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    """Runs one command and exits: 0 when it is done, 1 where nobody reads on (`| head`), 2 for a mistake (one line on
+    stderr), 130 for Ctrl-C."""
+    try:
+        try:
+            code = run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()  # that nobody reads it shows here, and not while Python ends
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        code = UNREAD
     if code == INTERRUPTED:
         # Everything is written. Taking torch and MLflow down in good order takes a second that nobody wants to wait.
         sys.stdout.flush()
@@ -83,6 +93,16 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         error.add_note(OURS)
         raise
+
+
+def _unread() -> bool:
+    """Whether what is printed goes to a pipe that nobody reads any more; then it goes nowhere from here on."""
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    if not output.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _task(command: str) -> Callable[[object], int | None]:

@@ -91,6 +91,31 @@ def program(folder, environment):
 
 
 @pytest.fixture
+def unread(folder, environment):
+    """`senas ...` as a process of its own whose output nobody reads: its exit code, and what is on standard error."""
+
+    def call(*arguments, **env):
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "senas", *arguments],
+                cwd=folder,
+                env={**environment, **env},
+                stdout=writer,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        finally:
+            os.close(writer)
+        return done.returncode, done.stderr
+
+    return call
+
+
+@pytest.fixture
 def started(folder, environment):
     """`senas ...` as a process of its own, left running; ended with the test."""
     processes = []

@@ -8,7 +8,7 @@ import pytest
 
 from senas.app.help import EXAMPLES
 from senas.app.lines import known_keys
-from senas.app.main import COMMANDS, run
+from senas.app.main import COMMANDS, UNREAD, run
 from senas.app.paths import conf_dir
 
 LOOK = """
@@ -88,6 +88,26 @@ def test_no_key_of_a_default_configuration_is_missing_in_the_help(senas, command
 def test_help_imports_nothing_that_takes_long(program, arguments):
     done = program(*arguments, command=(sys.executable, "-c", LOOK))
     assert json.loads(done.stderr) == [0, []]
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])  # it shows in the print, or when all is flushed at the end
+def test_help_that_nobody_reads_to_its_end_ends_quietly(unread, unbuffered):
+    assert unread("search", "--help", PYTHONUNBUFFERED=unbuffered) == (UNREAD, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "--cfg", "job"),
+        ("search", "--hydra-help"),
+        ("front", "study.name=pilot"),
+        ("search", "study.name=new", "study.trials=1", "trainer.epochs=1"),
+    ],
+)
+@pytest.mark.usefixtures("copied")
+def test_no_command_complains_where_nobody_reads_on(unread, arguments):
+    assert unread(*arguments, PYTHONUNBUFFERED="") == (UNREAD, "")
 
 
 def test_the_module_is_the_program(program, script):
