@@ -73,7 +73,7 @@ def check(command: str, config: Any) -> None:
 
 def check_surroundings(command: str, config: Any) -> None:
     """Raises StudyError for a study that is not there, ConfigError within seconds for a server that does not answer."""
-    if command in ("front", "effects", "export"):
+    if command in ("resume", "front", "effects", "export"):
         StudyFolder(Path(config.root), config.study.name).existing()
     if (storage := getattr(config, "storage", None)) and storage.url:
         _answers("storage.url", storage.url, "leave storage.url out for a file")

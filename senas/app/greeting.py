@@ -1,10 +1,9 @@
 """What a search says at its beginning and its end."""
 
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from senas.app.commands import command, found_by, override
 from senas.app.seeds import beside, seeds_of
 from senas.app.show import show_front
 from senas.app.trusted import spoken_trust
@@ -38,6 +37,8 @@ def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Seq
     if any(trial.trained for trial in known):
         of = f" of {config.study.trials}" if done < config.study.trials else ""
         lines.append(f"{done}{of} trials{beside(known)} are there already")
+    if done < config.study.trials:
+        lines.append("* marks a trial that no other beat in loss and SE parameters when it ended, each by one training")
     terminal.say("\n".join(lines))
 
 
@@ -72,15 +73,15 @@ def say_ended(
     new: int,
 ) -> None:
     """findings: None where no trial was trained to the end."""
-    done, name = sum(trial.counts for trial in trials), _override("study.name", setup.folder.name)
-    root = "" if setup.config.root == "runs" else f" {_override('root', setup.config.root)}"
+    done = sum(trial.counts for trial in trials)
     if ending is Ending.EXHAUSTED:
         within = " that are within the constraints" if setup.space.size != setup.space.product else ""
         seeds = seeds_of(setup.config).rotated
         each = f" with each of {seeds} seeds" if seeds > 1 else ""
         opening = f"all {setup.space.size} configurations of the space{within} were tried{each}: the study is over"
     elif new == 0:
-        opening = f"the study has its {done} trials already; study.trials={2 * done} would go on"
+        more = command("resume", setup, f"study.trials={2 * done}")
+        opening = f"the study has its {done} trials already; this goes on: {more}"
     else:
         opening = f"{done} trials{beside(trials)} in {duration(sum(trial.seconds for trial in trials))} of training"
     terminal.say(f"\n{opening}")
@@ -92,19 +93,14 @@ def say_ended(
     penalized = setup.config.objective.name == "penalized" and setup.config.objective.pick == "best"
     another = "objective.penalty=0.02" if penalized else "study.margin=0.02"
     show_front(terminal, setup, findings)
-    folder, trust = str(Path("exported") / setup.folder.name), spoken_trust(setup.config)
+    folder = str(Path("exported") / setup.folder.name)
     recorded = setup.config.tracking.name != "none"
-    look = f"senas dashboard {name}{root}" if recorded else f"open {setup.folder.front_html} in a browser"
-    terminal.say(
-        f"\nnext:\n"
-        f"  {look}\n"
-        f"  senas front {name} {another}{root}{trust}\n"
-        f"  senas export {name} {_override('to', folder)}{root}{trust}\n"
-        f"  senas train {_override('se', folder)}{root}{trust}"
-    )
-
-
-def _override(key: str, value: str) -> str:
-    """An override that a shell and Hydra read as it is meant."""
-    plain = re.fullmatch(r"[\w./~:+-]+", value, re.ASCII)
-    return f"{key}={value}" if plain else shlex.quote(f'{key}="{value}"')
+    dashboard = command("dashboard", setup).removesuffix(spoken_trust(setup.config))
+    look = dashboard if recorded else f"open {setup.folder.front_html} in a browser"
+    commands = [
+        look,
+        *([] if findings.ways_out else [command("front", setup, another)]),
+        command("export", setup, override("to", folder)),
+        f"senas train {override('se', folder)}{found_by(setup)}",
+    ]
+    terminal.say("\n".join(["", "next:", *(f"  {each}" for each in commands)]))

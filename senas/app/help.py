@@ -24,6 +24,10 @@ EXAMPLES = {
   senas search space.constraints.params=76e3           nothing larger is trained; also macs, se_params, latency_ms
   senas search objective=pareto objective.metrics=[val_loss,latency_ms]   latency is measured before each training
   senas search --multirun objective.penalty=0.02,0.1   one study for each""",
+    "resume": """\
+  senas resume study.name=NAME                         after a stop, without its settings being said again
+  senas resume study.name=NAME study.confirm=24        contenders are trained again until there are 24 replicates
+  senas resume study.name=NAME study.trials=48         it goes on to 48 trials""",
     "audit": """\
   senas audit                                          6 configurations x 4 seeds: can they be told apart?
   senas audit data=cued_digits audit.configs=8 audit.seeds=6

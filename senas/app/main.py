@@ -12,6 +12,7 @@ from senas.errors import ConfigError, SenasError
 
 COMMANDS = {
     "search": "launch a study over SE configurations, or resume it",
+    "resume": "go on with a study as it was launched, with more trials or replicates",
     "audit": "measure how much of what a search would see is noise, and what would help",
     "front": "show a study's front again, with another penalty or pick",
     "effects": "show what SE is worth at each site of a study, with intervals",

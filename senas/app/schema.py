@@ -141,6 +141,24 @@ class SearchConfig:
 
 
 @dataclass
+class Resumed:
+    """None leaves it as the study has it."""
+
+    name: str = MISSING
+    trials: int | None = None
+    confirm: int | None = None
+    margin: float | None = None
+
+
+@dataclass
+class ResumeConfig:
+    root: str = MISSING
+    study: Resumed = MISSING
+    progress: bool = True
+    trust: Any = field(default_factory=list)
+
+
+@dataclass
 class StudyName:
     name: str = MISSING
     margin: float | None = None
@@ -235,6 +253,7 @@ class DashboardConfig:
 SCHEMAS: dict[str, type] = {
     "search": SearchConfig,
     "audit": SearchConfig,
+    "resume": ResumeConfig,
     "front": FrontConfig,
     "effects": EffectsConfig,
     "train": TrainConfig,

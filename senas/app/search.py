@@ -250,10 +250,11 @@ def _description(setup: Setup, trials: list[Trial], findings: Findings) -> str:
     again = len(findings.measured) - configurations
     named = f"**trial {pick.trial.number}**, {pick.trial.config.words(setup.sites).replace('|', '/')}"
     undecided = pick.why.replace("undecided", "**Undecided**", 1)
-    verdict = f"Recommended: {named} ({pick.why})." if pick.decided else f"{undecided}: {named}."
+    verdict = f"{findings.kind.capitalize()}: {named} ({pick.why})." if pick.decided else f"{undecided}: {named}."
+    commands = "\n\n" + "\n".join(f"    {each}" for each in findings.ways_out) if findings.ways_out else ""
     beside = "\n".join(f"- {line}" for line in findings.comparisons)
     return f"""\
-{verdict}
+{verdict}{commands}
 
 Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a Squeeze-and-Excitation block, on
 **{config.data["name"]}**? {configurations} configurations were trained, {config.trainer.epochs} epochs each.{
@@ -271,6 +272,6 @@ The front over {findings.spoken} and SE parameters, {INTERVAL}s in brackets:
 {findings.behind}
 
 `senas export study.name={setup.folder.name}{spoken_trust(config)}` writes {
-        "the recommended one" if pick.decided else "the one that leads"
+        "what leads" if not pick.decided else f"the {findings.kind} one"
     } with its weights; its se.yaml is among
 the artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""

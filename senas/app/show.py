@@ -1,10 +1,12 @@
 """What several commands show of a study: its front, its pick, and the pick as an export."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from senas.app.checks import backbone as backbone_of
+from senas.app.commands import ways_out
 from senas.app.fingerprint import digest
 from senas.app.proposed import samplers, words_of
 from senas.app.schema import BackboneConfig, TrainerConfig
@@ -61,6 +63,8 @@ def find(
         elsewhere=_elsewhere(setup, verdict, moved) if moved else None,
         metric=verdict.metric,
         behind=_behind(setup, verdict, trials),
+        failed=Counter(trial.config for trial in trials if trial.status is Status.FAILED and trial.repeats is None),
+        ways_out=[] if pick.decided else ways_out(setup, verdict),
     )
 
 
@@ -76,11 +80,13 @@ def _behind(setup: Setup, verdict: Verdict, trials: list[Trial]) -> str:
     there = len(setup.standing(trials).measured)
     of = f" (of {there:,}; the newest, and all of what was trained more than once)" if len(read) < there else ""
     several = len(read) > len(verdict.first)
+    lost = sum(trial.status is Status.FAILED and trial.repeats is None for trial in trials)
+    without = f" {_count(lost, 'training')} failed, and {'is' if lost == 1 else 'are'} not among them." if lost else ""
     advice = "" if several else " None was trained with a second seed: study.confirm=16 trains contenders again."
     return (
         f"Behind these figures {'stand' if len(read) > 1 else 'stands'} {_count(len(read), 'training')}{of} of "
         f"{_count(len(verdict.first), 'configuration')}, with the seed{'s' * (',' in seeds)} {seeds}, read together by "
-        f"a model of what each SE block adds: means over seeds, with {INTERVAL}s.{advice}"
+        f"a model of what each SE block adds: means over seeds, with {INTERVAL}s.{without}{advice}"
     )
 
 
@@ -96,14 +102,17 @@ def front_table(setup: Setup, findings: Findings) -> FrontTable:
 
 def show_front(terminal: Terminal, setup: Setup, findings: Findings) -> None:
     """The front, what is recommended or leads, why, and what it is beside the baselines."""
-    pick = findings.pick
-    terminal.show(front_table(setup, findings).rich())
+    pick, table = findings.pick, front_table(setup, findings)
+    terminal.show(table.rich())
+    terminal.say("\n".join(f"  {line}" for line in table.legend), style="dim")
     name = f"trial {pick.trial.number}, {pick.trial.config.words(setup.sites)}"
     if pick.decided:
-        terminal.say(f"* recommended: {name}", style="bold")
+        terminal.say(f"* {findings.kind}: {name}", style="bold")
         terminal.say(f"  {pick.why}")
     else:
         terminal.say(pick.why.removesuffix(". It leads"), style="bold")
+        for way in findings.ways_out:
+            terminal.say(f"  {way}")
         terminal.say(f"leads: {name}")
     terminal.say("\n".join(f"  {line}" for line in findings.comparisons))
     terminal.say(f"  {findings.behind}", style="dim")

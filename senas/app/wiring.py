@@ -180,20 +180,26 @@ def set_up(config: SearchConfig) -> Setup:
 
 
 def set_up_again(root: str, name: str, trust: object = ()) -> Setup:
-    """A study as it was launched, from its folder.
+    """A study as it was launched, from its folder. Raises what `as_launched` raises."""
+    return set_up(as_launched(root, name, trust))
 
-    trust:  packages of whose code its configuration may name some.
+
+def as_launched(root: str, name: str, trust: object = (), study: Mapping[str, Any] | None = None) -> SearchConfig:
+    """The configuration that a study was launched with, from its folder.
+
+    trust:  packages of whose code it may name some.
+    study:  what is to be another in its part `study`.
     Raises StudyError where there is none, listing those there are, and ConfigError for code that is not trusted.
     """
     trusted = packages(trust)
     folder = StudyFolder(Path(root), name).existing()
     try:
         plain = yaml.safe_load(folder.config.read_text())
-        config: SearchConfig = checked("search", {**plain, "root": root})
-    except (yaml.YAMLError, TypeError) as error:
+        config: SearchConfig = checked("search", {**plain, "root": root, "study": {**plain["study"], **(study or {})}})
+    except (yaml.YAMLError, TypeError, KeyError) as error:
         raise ConfigError(f"{folder.config} is not a configuration of senas any more") from error
     refuse_untrusted(named_code(config), folder.config, trusted)
-    return set_up(config)
+    return config
 
 
 def backbone_on_data(

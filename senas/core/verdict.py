@@ -204,21 +204,40 @@ class Verdict:
             f"so with {near:.2f}"
         )
 
+    @cached_property
+    def ways_out(self) -> dict[str, str]:
+        """Settings of which each decides it by itself, or as likely as not does: key and value.
+
+        Empty where none is known, and where it is decided.
+        """
+        margin, certainty = self.standing.margin, self.certainty
+        if certainty.recommended(margin) is not None or certainty.trained.sum() < FEWEST:
+            return {}
+        if len(self.first) < 2:
+            return {"study.trials": "12"}
+        ways = {}
+        more = would_decide(certainty, margin, float(np.median(self.effects.noise)), self.seed)
+        if more is not None:
+            ways["study.confirm"] = str(self._confirmed + more.trainings)
+        if (sure := certainty.sure_within) is not None:
+            ways["study.margin"] = rounded_up(sure)
+        return ways
+
     @property
     def _way_out(self) -> str:
         """What would decide it."""
-        margin, certainty = self.standing.margin, self.certainty
-        confirmed = sum(trial.origin == CONFIRM for trial in self.standing.trials)
-        more = would_decide(certainty, margin, float(np.median(self.effects.noise)), self.seed)
         ways = []
-        if more is not None:
-            ways.append(
-                f"about {more.trainings} more trainings decide it as likely as not: study.confirm="
-                f"{confirmed + more.trainings}"
-            )
-        if (sure := certainty.sure_within) is not None:
-            ways.append(f"with study.margin={rounded_up(sure)} it is decided now")
+        if confirm := self.ways_out.get("study.confirm"):
+            more = int(confirm) - self._confirmed
+            ways.append(f"about {more} more trainings decide it as likely as not: study.confirm={confirm}")
+        if margin := self.ways_out.get("study.margin"):
+            ways.append(f"with study.margin={margin} it is decided now")
         return "; ".join(ways) or "no number of trainings that can be afforded is likely to decide it"
+
+    @property
+    def _confirmed(self) -> int:
+        """How many replicates there were."""
+        return sum(trial.origin == CONFIRM for trial in self.standing.trials)
 
     def _recommended(self) -> Pick:
         margin, certainty = self.standing.margin, self.certainty

@@ -104,7 +104,7 @@ def _named(findings: Findings) -> list[tuple[str, Point]]:
 def _picked(axes: Axes, findings: Findings, sites: Sequence[Site]) -> None:
     x, y = size(findings.picked), findings.shown(findings.picked.loss).mean
     style = "solid" if findings.pick.decided else "dashed"
-    kind = "recommended" if findings.pick.decided else "leads, undecided"
+    kind = findings.kind if findings.pick.decided else "leads, undecided"
     ring = {"facecolors": "none", "edgecolors": ORANGE, "linestyles": style}
     axes.scatter([x], [y], s=190, linewidths=2.2, zorder=5, **ring)  # type: ignore[arg-type]
     words = f"{kind}: {findings.picked.config.words(sites)}"

@@ -1,7 +1,7 @@
 """What a study found, as every report of it shows it, and how it is put in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from senas.core.certainty import LEVEL, Estimate
@@ -36,6 +36,8 @@ class Findings:
     elsewhere:  None where the picked blocks cannot be moved.
     metric:     the score that counts, with MINUS before it where more of it is better.
     behind:     how much stands behind the figures, a sentence or two.
+    failed:     how many trainings of a configuration failed, where any did.
+    ways_out:   commands of which each decides, or may decide, what is undecided.
     """
 
     measured: Sequence[Trial]
@@ -50,6 +52,8 @@ class Findings:
     elsewhere: Elsewhere | None = None
     metric: str = "val_loss"
     behind: str = ""
+    failed: Mapping[SEConfig, int] = field(default_factory=dict)
+    ways_out: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
@@ -57,6 +61,11 @@ class Findings:
         if not self.pick.decided:
             return "undecided"
         return RECOMMENDED if self.how == RECOMMENDED else f"picked: {self.how}"
+
+    @property
+    def kind(self) -> str:
+        """What the pick is: `recommended`, `picked` by another rule, or what `leads`."""
+        return "leads" if not self.pick.decided else RECOMMENDED if self.how == RECOMMENDED else "picked"
 
     @property
     def name(self) -> str:

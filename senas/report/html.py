@@ -46,9 +46,10 @@ class FrontPage:
             cards=_cards(found),
             scatter=self._scatter(),
             strip=strip(found.picked.config, self.sites, named=True),
-            pick=f"{'Recommended' if pick.decided else 'Undecided; what leads'}: {escape(words)}",
+            pick=f"{found.kind.capitalize() if pick.decided else 'Undecided; what leads'}: {escape(words)}",
             kind=self._kind,
             why=escape(pick.why.removesuffix(". It leads")),
+            ways="".join(f"<pre>{escape(command)}</pre>" for command in found.ways_out),
             metric=escape(found.spoken),
             beside="".join(f"<li>{escape(line)}</li>" for line in found.comparisons),
             rows="".join(map(self._row, self._listed())),
@@ -60,7 +61,7 @@ class FrontPage:
 
     @property
     def _kind(self) -> str:
-        return "recommended" if self.findings.pick.decided else "leads, undecided"
+        return self.findings.kind if self.findings.pick.decided else "leads, undecided"
 
     def _listed(self) -> list[Point]:
         """The front first, then the others, the lowest loss first."""
@@ -215,7 +216,7 @@ def _volume(volumes: Mapping[int, float], height: int = 190) -> str:
 def _cards(found: Findings) -> str:
     """The pick beside the baselines and random places, in figures."""
     known = {point.config: point for point in found.points}
-    shown = [("recommended" if found.pick.decided else "leads, undecided", found.picked)]
+    shown = [(found.kind if found.pick.decided else "leads, undecided", found.picked)]
     shown += [(f"{BASELINES[name]} ({name})", known[c]) for name, c in found.baselines.items() if c in known]
     cards = [(name, found.shown(point.loss), f"{size(point):,.0f} SE parameters") for name, point in shown]
     if found.elsewhere:

@@ -38,7 +38,7 @@ svg { max-width:100%; height:auto; overflow:visible; font:12px system-ui, Arial,
 small { display:block; font-size:12px; color:var(--dim); font-weight:400; } li { margin:2px 0; }
 .base { fill:none; stroke:var(--fg); stroke-width:1.4; pointer-events:none; }
 .slot { fill:var(--slot); } .none { fill:var(--none); } .p-standard { fill:var(--standard); }
-.p-pre { fill:var(--pre); }
+.p-pre { fill:var(--pre); } pre { margin:6px 0; font-size:13px; overflow-x:auto; }
 .p-post, .p-post_before_relu { fill:var(--post); } .p-identity { fill:var(--identity); }
 .p-inner, .p-inner_before_relu { fill:var(--inner); }
 .legend { display:flex; flex-wrap:wrap; gap:16px; font-size:13px; color:var(--dim); }
@@ -53,7 +53,7 @@ tr.hot td { background:var(--slot); } tr.pick td { font-weight:600; } td svg { d
 tbody:not(.all) tr:not(.onfront):not(.pick):not(.named) { display:none; }
 .tag { display:inline-block; border-radius:10px; padding:0 8px; margin-right:4px; font-size:12px; font-weight:500;
   white-space:nowrap; border:1px solid var(--line); }
-.t-recommended, .t-leads { color:var(--orange); border-color:var(--orange); }
+.t-recommended, .t-picked, .t-leads { color:var(--orange); border-color:var(--orange); }
 .t-front { color:var(--blue); border-color:var(--blue); }
 button { font:inherit; font-size:13px; color:var(--blue); background:none; border:0; padding:8px 0; cursor:pointer; }
 #tip { position:fixed; z-index:9; display:none; pointer-events:none; white-space:pre-line; max-width:420px;
@@ -71,6 +71,7 @@ font-size:13px;
 
 <h2>$pick</h2>
 <p class="dim">$why</p>
+$ways
 <ul class="dim">$beside</ul>
 $strip
 <p class="legend"><span><i style="background:var(--standard)"></i>standard</span>

@@ -30,7 +30,7 @@ class FrontTable:
 
     @property
     def header(self) -> tuple[str, ...]:
-        numbers = ("trial", self.findings.spoken, "minus no SE", "on front", "trainings", "SE params", "of backbone")
+        numbers = ("trial", self._expected, "minus no SE", "on front", "trainings", "SE params", "of backbone")
         return (*numbers, *self.own, "MACs", "configuration")
 
     def rich(self) -> Table:
@@ -38,7 +38,7 @@ class FrontTable:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         heads = [
             "trial",
-            f"{self.findings.spoken}\n{INTERVAL}",
+            f"{self._expected}\n{INTERVAL}",
             f"minus no SE\n{INTERVAL}",
             "on front\ntrainings",
             "SE params\nMACs",
@@ -55,7 +55,7 @@ class FrontTable:
                 f"{trial.number}{' *' if picked and decided else ''}\n{'leads' if picked and not decided else ''}",
                 f"{loss.mean:.4f}\n{between(loss)}",
                 f"{none.mean:+.4f}\n{signed_between(none)}" if none else "",
-                f"{percent(point.on_front)}\n{point.trainings}",
+                f"{percent(point.on_front)}\n{self._trainings(point)}",
                 f"{size(point):,.0f}\n{spoken(trial.scores['macs'])}",
                 *(f"{trial.scores[name]:.4f}" for name in self.own),
                 trial.config.words(self.sites),
@@ -75,7 +75,7 @@ class FrontTable:
                 ranged(self.findings.shown(point.loss)),
                 signed(none) if none else "",
                 percent(point.on_front),
-                f"{point.trainings}",
+                self._trainings(point),
                 f"{size(point):,.0f}",
                 f"{size(point) / (trial.scores['params'] - size(point)):.2%}",
                 *(f"{trial.scores[name]:.4f}" for name in self.own),
@@ -112,6 +112,24 @@ class FrontTable:
                 )
             )
         return text.getvalue()
+
+    @property
+    def legend(self) -> list[str]:
+        """What the columns say, a line or two to stand below the table."""
+        failed = any(self.findings.failed.get(point.config) for point, _ in self._rows)
+        return [
+            "expected: the mean over seeds as all trainings together tell it, not what one of them came to",
+            "on front: the probability that no other configuration of as few SE parameters is better; trainings: its"
+            + (" own, without those that failed" if failed else " own"),
+        ]
+
+    @property
+    def _expected(self) -> str:
+        return f"expected {self.findings.spoken}"
+
+    def _trainings(self, point: Point) -> str:
+        failed = self.findings.failed.get(point.config, 0)
+        return f"{point.trainings}, {failed} failed" if failed else f"{point.trainings}"
 
     @property
     def _rows(self) -> list[tuple[Point, Trial]]:

@@ -100,9 +100,7 @@ def test_help_that_nobody_reads_to_its_end_ends_quietly(unread, unbuffered):
     "arguments",
     [
         ("search", "--cfg", "job"),
-        ("search", "--hydra-help"),
         ("front", "study.name=pilot"),
-        ("search", "study.name=new", "study.trials=1", "trainer.epochs=1"),
     ],
 )
 @pytest.mark.usefixtures("copied")

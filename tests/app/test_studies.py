@@ -73,7 +73,9 @@ def test_the_same_command_again_trains_nothing_and_says_so(searched, copied):
     before = proposed("runs", "pilot")
     again = searched("study.name=pilot", "study.trials=6")
     assert again.code == 0
-    assert "the study has its 6 trials already; study.trials=12 would go on" in again.out
+    assert (
+        "the study has its 6 trials already; this goes on: senas resume study.name=pilot study.trials=12" in again.out
+    )
     assert TRIAL.findall(again.out) == []
     assert proposed("runs", "pilot") == before
 
@@ -153,7 +155,7 @@ def test_another_penalty_recommends_another_and_changes_nothing(senas, copied, f
     before = tree(folder)
     free, dear = (senas("front", "study.name=pilot", f"objective.penalty={penalty}") for penalty in (0, 1000))
     assert (free.code, dear.code, free.err, dear.err) == (0, 0, "", "")
-    assert "* recommended: trial 0, none" in dear.out
+    assert "* picked: trial 0, none" in dear.out
     assert "plus a penalty of 1000" in dear.out
     assert "study pilot: 6 trials, 6 trained to the end; hypervolume " in free.out
     assert tree(folder) == before
@@ -163,7 +165,7 @@ def test_another_penalty_recommends_another_and_changes_nothing(senas, copied, f
 def test_every_pick_is_shown_in_the_table(senas, copied, pick):
     said = senas("front", "study.name=pilot", f"pick={pick}", "study.margin=1")
     assert said.code == 0
-    (number,) = re.findall(r"^\* recommended: trial (\d+)", said.out, re.MULTILINE)
+    (number,) = re.findall(r"^\* picked: trial (\d+)", said.out, re.MULTILINE)
     assert re.search(rf"^ *{number} \* ", said.out, re.MULTILINE)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from senas.app import wiring
 from senas.app.wiring import set_up_again
+from senas.core import certainty
 from senas.core.certainty import Certainty
 from senas.core.trial import CONFIRM
 from senas.exported.package import read
@@ -24,6 +26,12 @@ def unsure(monkeypatch):
 
 
 @pytest.fixture
+def once_is_enough(monkeypatch):
+    """One training of its own lets a configuration be recommended: this study has no more."""
+    monkeypatch.setattr(certainty, "OWN", 1)
+
+
+@pytest.fixture
 def setup(copied):
     return set_up_again(str(copied), "pilot")
 
@@ -36,13 +44,31 @@ def trials_of(setup):
 def test_what_is_undecided_recommends_nothing_and_names_what_leads(senas, copied):
     said = senas("front", "study.name=pilot")
     assert (said.code, said.err) == (0, "")
-    assert "undecided at this budget: no configuration is within 0.01 of the lowest loss" in said.out
-    assert "study.confirm=" in said.out
+    assert "undecided at this budget: what leads was trained once, and nothing is recommended" in said.out
+    assert re.search(r"^  senas resume study.name=pilot study.confirm=\d+$", said.out, re.MULTILINE)
     assert re.search(r"^leads: trial \d, ", said.out, re.MULTILINE)
-    assert "recommended" not in said.out
+    assert "recommended:" not in said.out
     assert "*" not in said.out
 
 
+@pytest.mark.usefixtures("once_is_enough")
+def test_the_margin_that_is_printed_decides_it_as_it_is_printed(senas, copied):
+    said = senas("front", "study.name=pilot", "study.margin=0")
+    assert re.search(r"^  senas resume study.name=pilot study.confirm=\d+ study.margin=0.0$", said.out, re.MULTILINE)
+    (printed,) = re.findall(r"^  senas front .*$", said.out, re.MULTILINE)
+    decided = senas(*shlex.split(printed)[1:])
+    assert (decided.code, decided.err) == (0, "")
+    assert "* recommended: trial " in decided.out
+
+
+@pytest.mark.usefixtures("unsure", "copied")
+def test_a_table_says_what_its_columns_are(senas):
+    lines = senas("front", "study.name=pilot").out.splitlines()
+    (legend,) = [number for number, line in enumerate(lines) if line.startswith("  expected: the mean over seeds")]
+    assert lines[legend + 1].startswith("  on front: the probability that ")
+
+
+@pytest.mark.usefixtures("once_is_enough")
 def test_what_is_decided_has_its_probability_and_stands_beside_the_baselines(senas, copied):
     said = senas("front", "study.name=pilot", ANYTHING_WILL_DO)
     assert "* recommended: trial 0, none" in said.out
@@ -74,7 +100,7 @@ def test_replicates_count_as_trainings_of_their_configuration(searched, copied):
 
 def test_another_penalty_is_asked_of_the_pick_that_reads_it(senas, copied):
     said = senas("front", "study.name=pilot", "objective.penalty=1000")
-    assert "* recommended: trial 0, none\n  lowest validation loss plus a penalty of 1000: " in said.out
+    assert "* picked: trial 0, none\n  lowest validation loss plus a penalty of 1000: " in said.out
 
 
 @pytest.mark.usefixtures("unsure")
@@ -91,13 +117,13 @@ def test_an_export_of_what_is_undecided_says_so_everywhere(senas, copied, folder
 def test_an_export_tells_the_expected_loss_with_its_interval_and_the_seeds_behind_it(senas, copied, folder):
     assert senas("export", "study.name=pilot", "pick=trial:2", "to=out").code == 0
     told = read(folder / "out").provenance
-    certainty = told["certainty"]
-    assert certainty["verdict"] == "picked: trial:2"
-    assert certainty["expected_val_loss"]["low"] < certainty["expected_val_loss"]["mean"]
-    assert certainty["minus_none"]["low"] < certainty["minus_none"]["high"]
+    sure = told["certainty"]
+    assert sure["verdict"] == "picked: trial:2"
+    assert sure["expected_val_loss"]["low"] < sure["expected_val_loss"]["mean"]
+    assert sure["minus_none"]["low"] < sure["minus_none"]["high"]
     assert told["seed"] in told["seeds"]
-    assert (told["seeds_of_this_configuration"], certainty["trainings"]) == ([told["seed"]], 1)
-    assert 0 <= certainty["probability_on_front"] <= 1
+    assert (told["seeds_of_this_configuration"], sure["trainings"]) == ([told["seed"]], 1)
+    assert 0 <= sure["probability_on_front"] <= 1
 
 
 def test_a_study_from_before_there_were_seeds_and_verdicts_is_read_and_picks_as_it_did(senas, copied):
@@ -109,7 +135,7 @@ def test_a_study_from_before_there_were_seeds_and_verdicts_is_read_and_picks_as_
     file.write_text(yaml.safe_dump(plain))
     said = senas("front", "study.name=pilot")
     assert (said.code, said.err) == (0, "")
-    assert "* recommended: trial " in said.out
+    assert "* picked: trial " in said.out
     assert "  lowest validation loss plus a penalty of 0.1: " in said.out
 
 
@@ -138,5 +164,5 @@ def test_a_trial_that_is_not_read_can_still_be_named(senas, copied, monkeypatch)
     monkeypatch.setattr(wiring, "FITTED", 3)
     said = senas("front", "study.name=pilot", "pick=trial:2")
     assert (said.code, said.err) == (0, "")
-    assert "* recommended: trial 2," in said.out
+    assert "* picked: trial 2," in said.out
     assert "(of 6; the newest, and all of what was trained more than once)" in said.out

@@ -112,6 +112,16 @@ def test_the_margin_that_undecided_names_decides_it():
     assert verdict(trials, margin=margin).pick("recommended").decided
 
 
+def test_what_would_decide_it_is_there_as_settings_too():
+    found = verdict(searched(np.random.default_rng(2), 12, 0.03, times=3))
+    assert dict(re.findall(r"(study\.\w+)=([\d.]*\d)", found.undecided)) == found.ways_out
+    assert set(found.ways_out) == {"study.confirm", "study.margin"}
+
+
+def test_there_is_no_way_out_of_what_is_decided(clear):
+    assert verdict(clear.standing.trials, margin=1.0).ways_out == {}
+
+
 def test_undecided_says_so_where_more_trainings_would_hardly_help():
     undecided = verdict(searched(np.random.default_rng(2), 12, 0.5, times=3), margin=0.0001).undecided
     assert undecided is not None

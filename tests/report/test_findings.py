@@ -52,6 +52,12 @@ def test_the_verdict_says_by_which_rule_a_pick_was_made(findings, undecided):
     assert undecided.verdict == "undecided"
 
 
+def test_what_another_rule_picked_is_not_called_recommended(findings, undecided):
+    assert findings.kind == "recommended"
+    assert replace(findings, how="trial:11").kind == "picked"
+    assert undecided.kind == "leads"
+
+
 @pytest.mark.parametrize(
     ("probability", "words"), [(0.0, "<1%"), (0.01, "1%"), (0.355, "36%"), (0.99, "99%"), (1.0, ">99%")]
 )

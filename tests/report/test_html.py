@@ -86,6 +86,11 @@ def test_a_leader_is_ringed_by_dashes_and_nowhere_called_recommended(page, undec
     assert "recommended" not in re.sub(r"<style>.*?</style>", "", text, flags=re.S).lower()
 
 
+def test_commands_that_would_decide_it_can_be_copied(page, undecided):
+    command = """senas resume 'study.name="a b"' study.confirm=16"""
+    assert f"<pre>{command}</pre>" in unescape(page(replace(undecided, ways_out=[command])))
+
+
 def test_the_table_has_a_row_a_configuration_the_front_first_with_numbers_that_sort(page, findings):
     text = page()
     assert re.findall(r'<tr class="config[^"]*" data-n="(\d+)"', text) == ["4", "11", "2", "7"]

@@ -143,6 +143,14 @@ def test_the_terminal_stars_nothing_that_is_undecided(open_table):
     assert "leads" in text
 
 
+def test_trainings_that_failed_are_told_where_there_were_any(table, findings, sites):
+    failed = FrontTable(findings=replace(findings, failed={findings.front[0].config: 2}), sites=sites)
+    assert "2, 2 failed" in printed(failed.rich())
+    assert "| 2, 2 failed |" in failed.markdown()
+    assert "failed" in failed.legend[-1]
+    assert "failed" not in printed(table.rich()) + table.markdown() + table.legend[-1]
+
+
 def test_a_narrow_terminal_wraps_configurations_and_cuts_no_number(table, findings):
     text = printed(table.rich(), width=80)
     assert max(map(len, text.splitlines())) <= 80
