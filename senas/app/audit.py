@@ -1,5 +1,6 @@
 """senas audit: how much of what a search would see is noise, and what would help."""
 
+from senas.app.commands import command
 from senas.app.schema import SearchConfig
 from senas.app.search import run
 from senas.app.wiring import Setup
@@ -17,7 +18,7 @@ def launch(config: SearchConfig) -> tuple[Setup, Audited]:
     setup, found = run(config, only_audit=True)
     assert found is not None
     Terminal().say(
-        f"\n{setup.folder.path / 'audit.png'} shows it, audit.csv has every run. `senas search` with the same settings "
-        "goes on in this study, and trains none of these again."
+        f"\n{setup.folder.path / 'audit.png'} shows it, audit.csv has every run. This searches on in the study, and "
+        f"trains none of these again:\n  {command('resume', setup)}"
     )
     return setup, found

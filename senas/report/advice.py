@@ -8,6 +8,7 @@ from senas.core.certainty import LEVEL, Estimate
 from senas.core.rungs import by_chance
 
 INTERVAL = f"{LEVEL:.0%} interval".replace("%", " %")
+MORE_SEEDS = "study.confirm trains contenders again with fresh ones"
 
 
 def verdict(audited: Audited) -> str:
@@ -37,12 +38,17 @@ def advice(audited: Audited) -> list[str]:
 def _one_run(audited: Audited) -> str:
     noise = audited.noise
     told, other = noise.reliability, noise.reliability_with_seed
-    much = "most of" if told.mean >= 0.8 else "about half of" if told.mean >= 0.4 else "little of"
     return (
-        f"One run tells {much} what a configuration is worth: of the variance of losses, the configuration makes "
-        f"{percent(told.mean)} ({span(told, percent)}) where all are run with one seed, and {percent(other.mean)} "
-        f"({span(other, percent)}) where each run has a seed of its own."
+        f"One run tells {much(told.mean)} what a configuration is worth: of the variance of losses, the configuration "
+        f"makes {percent(told.mean)} ({span(told, percent)}) where all are run with one seed, and "
+        f"{percent(other.mean)} ({span(other, percent)}) where each run has a seed of its own."
     )
+
+
+def much(share: float) -> str:
+    """How much a share between 0 and 1 is, to be put before what it is a share of."""
+    bounds = {"nearly all of": 0.9, "most of": 0.6, "about half of": 0.4, "some of": 0.2}
+    return next((words for words, least in bounds.items() if share >= least), "little of")
 
 
 def _seeds(audited: Audited) -> str:
@@ -55,17 +61,19 @@ def _seeds(audited: Audited) -> str:
         wanted = _number(noise.seeds_to_show(noise.spread.high))
         return (
             f"{seen}; whether configurations differ at all is not known: their spread is at most "
-            f"{nats(noise.spread.high)}, and a difference as large as that takes {wanted} seeds each."
+            f"{nats(noise.spread.high)}, and a difference as large as that takes {wanted} each."
         )
     wanted = _number(noise.seeds_to_show(noise.spread.mean))
     return (
         f"{seen}; a difference as large as the spread between configurations, {nats(noise.spread.mean)}, takes "
-        f"{wanted} seeds each."
+        f"{wanted} each."
     )
 
 
 def _number(seeds: int | None) -> str:
-    return f"more than {MOST_SEEDS}" if seeds is None else str(seeds)
+    if seeds is None:
+        return f"more than {MOST_SEEDS} seeds"
+    return f"{seeds} seed{'s' * (seeds != 1)}"
 
 
 def _images(audited: Audited) -> list[str]:
@@ -123,8 +131,8 @@ def _lever(audited: Audited) -> str:
         return (
             "More validation images would help first (data.val), as they cost no training, but where they are taken "
             f"from the training images: twice as many would leave {percent(audited.halves.with_twice)} of the noise, "
-            "and half of what they make of the variance between configurations; then more seeds, of which twice as "
-            "many leave 71 % of the noise of a mean."
+            f"and half of what they make of the variance between configurations; then more seeds ({MORE_SEEDS}), of "
+            "which twice as many leave 71 % of the noise of a mean."
         )
     if audited.lever == "epochs" and leave is not None:
         if audited.longer:
@@ -135,9 +143,9 @@ def _lever(audited: Audited) -> str:
             open_ = "; whether longer trainings go on like that, audit.full=true shows"
         return (
             "More epochs would help most (trainer.epochs), against the noise as a part of the spread between "
-            f"configurations: {seen}, while twice as many seeds leave 71 %{open_}."
+            f"configurations: {seen}, while twice as many seeds ({MORE_SEEDS}) leave 71 %{open_}."
         )
-    return "More seeds would help most: twice as many leave 71 % of the noise of a mean."
+    return f"More seeds would help most ({MORE_SEEDS}): twice as many leave 71 % of the noise of a mean."
 
 
 def nats(value: float) -> str:
@@ -146,7 +154,10 @@ def nats(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    """A share; next to nothing and next to all are not said to be nothing and all."""
+    if 0 < value < 0.005:
+        return "under 1 %"
+    return "over 99 %" if 0.995 < value < 1 else f"{100 * value:.0f} %"
 
 
 def plain(value: float) -> str:
@@ -155,4 +166,10 @@ def plain(value: float) -> str:
 
 def span(found: Estimate, form: Callable[[float], str] = nats) -> str:
     """`90 % interval 0.01 to 0.03`."""
-    return f"{INTERVAL} {form(found.low)} to {form(found.high)}"
+    return f"{INTERVAL} {between(found, form)}"
+
+
+def between(found: Estimate, form: Callable[[float], str] = nats) -> str:
+    """`0.01 to 0.03`; what is the same in these digits at both ends, once."""
+    low, high = form(found.low), form(found.high)
+    return low if low == high else f"{low} to {high}"

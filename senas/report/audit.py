@@ -12,26 +12,34 @@ from senas.core.audit import POWER
 from senas.core.audited import EVEN, LOSS, SHOWN_SEEDS, Audited
 from senas.core.objective import bare
 from senas.core.site import Site
-from senas.report.advice import INTERVAL, advice, nats, percent
+from senas.report.advice import INTERVAL, advice, between, nats, percent
 
 FIGURES = ("", "estimate", INTERVAL)
 SEEDS = ("seeds each", f"smallest difference that shows, {percent(POWER)} of the time")
 CONTENDERS = ("", "seeds", "mean", "sd", "against none", INTERVAL, "SE params", "configuration")
 RUNGS = ("epoch", "tau with the last", "of one run is configuration")
 LEFT = {"", "configuration"}
+LEGEND = (
+    "mean, sd: of the losses as they came out. against none: the difference with the noise allowed for, and so mostly "
+    "smaller than that of the means; * where it can be told from 0."
+)
+"""Of the table of CONTENDERS."""
 
 Rows = list[tuple[str, ...]]
 
 
 def audit_tables(audited: Audited, sites: Sequence[Site]) -> list[Table]:
     """For the terminal."""
-    return [_rich(header, rows) for header, rows in _tables(audited, sites)]
+    return [_rich(header, rows, _legend(header)) for header, rows in _tables(audited, sites)]
 
 
 def audit_markdown(audited: Audited, sites: Sequence[Site]) -> str:
     """The words, and then the tables."""
     words = "\n".join(f"- {line}" for line in advice(audited))
-    return "\n\n".join([words, *(_markdown(header, rows) for header, rows in _tables(audited, sites))]) + "\n"
+    parts = [words]
+    for header, rows in _tables(audited, sites):
+        parts += [_markdown(header, rows), *filter(None, [_legend(header)])]
+    return "\n\n".join(parts) + "\n"
 
 
 def audit_csv(audited: Audited, sites: Sequence[Site]) -> str:
@@ -79,7 +87,7 @@ def _contenders(audited: Audited, sites: Sequence[Site]) -> Rows:
 def _figures(audited: Audited) -> Rows:
     noise = audited.noise
     rows: Rows = [
-        (what, nats(found.mean), f"{nats(found.low)} to {nats(found.high)}")
+        (what, nats(found.mean), between(found))
         for what, found in (
             ("spread between configurations (sd)", noise.spread),
             ("noise of one run, compared by a common seed (sd)", noise.noise),
@@ -94,7 +102,7 @@ def _figures(audited: Audited) -> Rows:
         images = f"the {audited.images:,} validation images"
         shares.append((f"of the noise is {images}", audited.halves.noise))
         shares.append((f"of what separates the means is {images}", audited.halves.means))
-    rows += [(what, percent(found.mean), f"{percent(found.low)} to {percent(found.high)}") for what, found in shares]
+    rows += [(what, percent(found.mean), between(found, percent)) for what, found in shares]
     if audited.agreement:
         found, (short, long) = audited.agreement, audited.epochs
         words = f"Kendall's tau of {short} epochs with {long}"
@@ -120,8 +128,12 @@ def _share(value: float) -> str:
     return "-" if np.isnan(value) else percent(value)
 
 
-def _rich(header: tuple[str, ...], rows: Rows) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def _legend(header: tuple[str, ...]) -> str | None:
+    return LEGEND if header == CONTENDERS else None
+
+
+def _rich(header: tuple[str, ...], rows: Rows, legend: str | None = None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=legend, caption_style="dim", caption_justify="left")
     for name in header:
         table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=name != "configuration")
     for row in rows:

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from senas.core.audited import Audited
+from senas.core.certainty import Estimate
 from senas.core.config import SEConfig
-from senas.report.advice import advice, nats, verdict
-from senas.report.audit import audit_csv, audit_markdown
+from senas.report.advice import advice, between, much, nats, percent, span, verdict
+from senas.report.audit import LEGEND, audit_csv, audit_markdown, audit_tables
 from senas.report.audit_figure import audit_png
 from senas.report.audit_progress import AuditProgress
 
@@ -88,7 +89,7 @@ def test_the_difference_that_is_said_is_that_of_the_figures(apart):
 def test_where_there_may_be_no_spread_the_seeds_are_for_its_upper_end(alike):
     seeds = alike.noise.seeds_to_show(alike.noise.spread.high)
     assert any(
-        "whether configurations differ at all is not known" in line and f"takes {seeds} seeds each" in line
+        "whether configurations differ at all is not known" in line and f"takes {seeds} seed" in line
         for line in advice(alike)
     )
 
@@ -119,6 +120,37 @@ def test_what_would_help_most_follows_from_the_figures(audited, spread, settings
     }
     assert found.lever == lever
     assert advice(found)[-1].startswith(beginnings[lever])
+
+
+@pytest.mark.parametrize(("spread", "settings"), [(0.5, {"images": 0.9}), (0.5, {}), (1.5, {"early": 0.3})])
+def test_more_seeds_are_a_setting(audited, spread, settings):
+    assert "study.confirm" in advice(audited(spread, **settings))[-1]
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.95, "nearly all of"), (0.67, "most of"), (0.5, "about half of"), (0.3, "some of"), (0, "little of")],
+)
+def test_half_is_said_of_what_is_near_half(share, words):
+    assert much(share) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0, "0 %"), (0.004, "under 1 %"), (0.006, "1 %"), (0.99, "99 %"), (0.999, "over 99 %"), (1, "100 %")],
+)
+def test_a_share_that_is_hardly_any_is_not_said_to_be_none(share, words):
+    assert percent(share) == words
+
+
+def test_an_interval_whose_ends_read_alike_is_said_once():
+    assert span(Estimate(0.002, 0.001, 0.003), percent) == "90 % interval under 1 %"
+    assert between(Estimate(0.02, 0.01, 0.03), percent) == "1 % to 3 %"
+
+
+def test_the_means_as_they_are_are_told_from_differences_that_are_not(apart, sites):
+    assert LEGEND in audit_markdown(apart, sites)
+    assert [table.caption for table in audit_tables(apart, sites)] == [LEGEND, None, None, None]
 
 
 def test_without_halves_nothing_is_said_of_images(audited):
