@@ -54,8 +54,11 @@ def _digest(data: Images, name: str, fingerprint: Mapping[str, object]) -> str:
     return hashed.hexdigest()[:16]
 
 
-def recommended(terminal: Terminal, setup: Setup, findings: Findings) -> Recommended:
-    """The pick, or what leads where nothing is decided, with its weights: trained again where they were not kept."""
+def recommended(terminal: Terminal, setup: Setup, findings: Findings, *, new: bool = True) -> Recommended:
+    """The pick, or what leads where nothing is decided, with its weights: trained again where they were not kept.
+
+    new:  False where it is to get an alias only if it is registered already.
+    """
     picked, why, decided = findings.pick
     scores, words, config = picked.scores, picked.config.words(setup.sites), setup.config
     loss, known = findings.shown(findings.picked.loss), findings.picked
@@ -66,7 +69,7 @@ def recommended(terminal: Terminal, setup: Setup, findings: Findings) -> Recomme
     beside = "\n".join(f"- {line}" for line in findings.comparisons)
     chosen = f"trial {picked.number}: {why}" if decided else f"trial {picked.number}, which **leads**: {why}"
     return Recommended(
-        network=lambda: trained(terminal, setup, picked),
+        network=(lambda: trained(terminal, setup, picked)) if new else None,
         example=example,
         classes=len(setup.data.classes),
         decided=decided,

@@ -126,9 +126,13 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             with interrupt.shield():
                 findings = _conclude(setup, search.trials, recorder, finished=finished)
                 if stopped:
+                    if findings:  # an older pick may hold no longer; a new one takes time that nobody waits for
+                        _register(terminal, setup, recorder, findings, new=False)
                     say_stopped(terminal, setup, search.trials)
-        if findings and not only_audit and config.tracking.register and config.tracking.name != "none":
-            _register(terminal, setup, recorder, findings)
+        if findings and any(
+            trial.counts for trial in search.trials
+        ):  # where only an audit ran, nobody asked for a pick
+            _register(terminal, setup, recorder, findings, new=True)
     if not only_audit:
         say_ended(terminal, setup, search.trials, ending, findings, new=len(search.trials) - len(known))
     return setup, found
@@ -211,13 +215,15 @@ def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished
     return findings
 
 
-def _register(terminal: Terminal, setup: Setup, recorder: Recorder, findings: Findings) -> None:
+def _register(terminal: Terminal, setup: Setup, recorder: Recorder, findings: Findings, *, new: bool) -> None:
     """The pick in MLflow's model registry. It takes some seconds, and a training where its weights were not kept; both
-    only where the pick changed."""
+    only where the pick changed, and never without `new`."""
+    if not setup.config.tracking.register or setup.config.tracking.name == "none":
+        return
     from senas.app.recorded import recommended
 
     try:
-        address = recorder.register(recommended(terminal, setup, findings))
+        address = recorder.register(recommended(terminal, setup, findings, new=new))
     except ExportError as error:  # the record is concluded all the same
         terminal.warn(f"trial {findings.pick.trial.number} is not registered in MLflow: {error}")
         return

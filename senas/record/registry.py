@@ -29,13 +29,14 @@ class Recommended:
     """The network of a study's pick.
 
     decided:      False where it only leads.
-    network:      makes it, with its trained weights, in eval mode: (B, C, H, W) -> (B, classes).
+    network:      makes it, with its trained weights, in eval mode: (B, C, H, W) -> (B, classes). None where there is
+                  no time for that: a version that is there gets the alias, and none is made.
     example:      a batch of at least two images, float32, as the network takes them: a numpy array (B, C, H, W).
     description:  Markdown, of this version, and `about` of the study's registered model.
     tags:         facts on this version, `trial`, `seed` and `configuration` among them.
     """
 
-    network: Callable[[], Any]
+    network: Callable[[], Any] | None
     example: Any
     classes: int
     decided: bool = True
@@ -75,6 +76,8 @@ def register(client: MlflowClient, run_id: str, study: str, recommended: Recomme
         before = aliased[alias]
         if before and before.version == there.version:
             return None
+    elif recommended.network is None:
+        return None
     else:
         with suppress(MlflowException):  # there already
             client.create_registered_model(name, {"study": study}, recommended.about)
@@ -126,6 +129,7 @@ def _save(recommended: Recommended, folder: Path) -> None:
 
     images, logits = (-1, *recommended.example.shape[1:]), (-1, recommended.classes)
     kind = np.dtype("float32")
+    assert recommended.network is not None
     mlflow.pytorch.save_model(
         recommended.network(),
         str(folder),

@@ -115,6 +115,23 @@ def test_what_is_known_of_a_version_is_brought_up_to_date(opened, store, recomme
     assert (version(store).tags["trainings"], version(store).description) == ("5", "known better")
 
 
+def test_where_there_is_no_time_for_a_version_one_that_is_there_gets_the_alias(opened, recommended, aliases, saved):
+    opened().register(recommended())
+    opened().register(recommended(trial="4"))
+    assert opened().register(recommended(network=None)) == "models:/senas-pilot@recommended"
+    assert aliases() == {"recommended": 1}
+    assert saved == ["model-trial-0", "model-trial-4"]
+
+
+def test_where_there_is_no_time_for_a_version_an_alias_that_no_longer_holds_goes_all_the_same(
+    opened, recommended, aliases, saved
+):
+    opened().register(recommended())
+    assert opened().register(recommended(network=None, decided=False, trial="4")) is None
+    assert aliases() == {}
+    assert saved == ["model-trial-0"]
+
+
 def test_an_older_recommendation_does_not_outlive_one_that_cannot_be_written(
     opened, recommended, aliases, saved, warnings, monkeypatch
 ):
