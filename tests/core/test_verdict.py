@@ -118,6 +118,14 @@ def test_what_would_decide_it_is_there_as_settings_too():
     assert set(found.ways_out) == {"study.confirm", "study.margin"}
 
 
+def test_more_trainings_come_on_top_of_those_that_confirmed():
+    trials = searched(np.random.default_rng(2), 12, 0.03, times=3)
+    trials = [replace(each, origin=CONFIRM) if each.number > 30 else each for each in trials]
+    text = verdict(trials).undecided
+    more, total = (int(re.search(words, text).group(1)) for words in (r"about (\d+) more", r"study.confirm=(\d+)"))
+    assert total - more == sum(each.origin == CONFIRM for each in trials) > 0
+
+
 def test_there_is_no_way_out_of_what_is_decided(clear):
     assert verdict(clear.standing.trials, margin=1.0).ways_out == {}
 
