@@ -204,7 +204,7 @@ SEARCH = [
     (["trainer.epochs=0", "space.sites=[layer9.*]"], "trainer.epochs must be at least 1"),
 ]
 OTHERS = [
-    (["serch"], '"serch" is no command; there are search, audit, front, '),
+    (["serch"], '"serch" is no command; there are search, resume, audit, front, '),
     (["serch"], 'did you mean "search"?'),
     (["--trials"], '"--trials" is no command'),
     (["study.trials=3"], '"study.trials=3" comes before the command: senas COMMAND study.trials=3; there are search'),

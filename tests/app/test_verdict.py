@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from senas.app import wiring
+from senas.app.show import find
 from senas.app.wiring import set_up_again
 from senas.core import certainty
 from senas.core.certainty import Certainty
-from senas.core.trial import CONFIRM
+from senas.core.trial import CONFIRM, Status
 from senas.exported.package import read
 from senas.study.optuna import read_trials
 
@@ -147,6 +148,18 @@ def test_of_many_trainings_the_newest_are_read_and_all_baselines_and_replicates(
     assert [trial.number for trial in read_ones] == [0, 1, 2, 6]
     monkeypatch.setattr(wiring, "FITTED", 5)
     assert [trial.number for trial in setup.verdict(trials).standing.measured] == [0, 1, 2, 5, 6]
+
+
+def test_what_failed_enters_no_figure_and_is_counted(setup):
+    trials = trials_of(setup)
+    failed = [
+        replace(trials[0], number=number, seed=9, status=Status.FAILED, scores={}, values=()) for number in (6, 7)
+    ]
+    found = find(setup, [*trials, *failed])
+    assert found.failed == {trials[0].config: 2}
+    assert "Behind these figures stand 6 trainings of 6" in found.behind
+    assert "2 trainings failed, and are not among them." in found.behind
+    assert "failed" not in find(setup, trials).behind
 
 
 def test_which_trainings_are_read_does_not_depend_on_how_well_they_did(setup, monkeypatch):

@@ -11,7 +11,7 @@ from senas.core.certainty import Certainty
 from senas.core.config import SEConfig, baselines
 from senas.core.confirm import BASELINE, Confirmation
 from senas.core.objective import Penalized
-from senas.core.preposterior import More
+from senas.core.preposterior import More, would_decide
 from senas.core.seeds import Seeds
 from senas.core.standing import Standing
 from senas.core.trial import CONFIRM, Status, Trial
@@ -118,12 +118,13 @@ def test_what_would_decide_it_is_there_as_settings_too():
     assert set(found.ways_out) == {"study.confirm", "study.margin"}
 
 
-def test_more_trainings_come_on_top_of_those_that_confirmed():
+def test_replicates_that_would_decide_it_come_on_top_of_those_there_are():
     trials = searched(np.random.default_rng(2), 12, 0.03, times=3)
-    trials = [replace(each, origin=CONFIRM) if each.number > 30 else each for each in trials]
-    text = verdict(trials).undecided
-    more, total = (int(re.search(words, text).group(1)) for words in (r"about (\d+) more", r"study.confirm=(\d+)"))
-    assert total - more == sum(each.origin == CONFIRM for each in trials) > 0
+    found = verdict([replace(each, origin=CONFIRM) if each.number > 30 else each for each in trials])
+    more = would_decide(found.certainty, 0.01, float(np.median(found.effects.noise)), found.seed)
+    assert more is not None
+    assert int(found.ways_out["study.confirm"]) == len(trials) - 31 + more.trainings > more.trainings
+    assert f"about {more.trainings} more trainings" in (found.undecided or "")
 
 
 def test_there_is_no_way_out_of_what_is_decided(clear):
