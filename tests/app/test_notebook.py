@@ -1,6 +1,7 @@
 """The commands as functions: what a notebook gets from them."""
 
 import doctest
+import re
 import subprocess
 import sys
 import urllib.request
