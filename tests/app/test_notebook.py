@@ -1,7 +1,6 @@
 """The commands as functions: what a notebook gets from them."""
 
 import doctest
-import re
 import subprocess
 import sys
 import urllib.request
