@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from senas.app.bench import bench, found_again
 from senas.app.checks import backbone as backbone_of
 from senas.app.checks import init
 from senas.app.fingerprint import contents_of, digest, setting_of
 from senas.app.paths import StudyFolder
 from senas.app.schema import BackboneConfig, TrainConfig
 from senas.app.taken_over import backbone_for, data_for, data_of
-from senas.app.wiring import bench, found_again
 from senas.core.address import hidden
 from senas.core.block import Gate, Init
 from senas.core.comparison import Comparison, LossOnTest

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from senas.app.bench import backbone_on_data, space_on, stopwatches
 from senas.app.checks import backbone as backbone_of
 from senas.app.checks import constraints, shape, timing
 from senas.app.greeting import configurations
 from senas.app.schema import SitesConfig
-from senas.app.wiring import backbone_on_data, space_on, stopwatches
 from senas.core.config import SEConfig
 from senas.core.space import SearchSpace
 from senas.model.backbones import Builder

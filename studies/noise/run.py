@@ -16,8 +16,8 @@ from pathlib import Path
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from senas.app.bench import bench, space_on
 from senas.app.calls import called
-from senas.app.wiring import bench, space_on
 from senas.core.config import SEConfig, baselines
 from senas.core.site import Site
 from senas.core.space import SearchSpace
