@@ -9,7 +9,7 @@ from senas.core.verdict import RECOMMENDED, Verdict
 
 ROOT = "runs"
 """Where studies lie unless told otherwise."""
-PLAIN = re.compile(r"[\w./~:+-]+", re.ASCII)
+PLAIN = re.compile(r"[\w./:+-]+", re.ASCII)
 OTHER = re.compile(r"null|true|false|[+-]?(inf|nan|\.?\d[\d_]*\.?[\d_]*(e[+-]?\d+)?)", re.ASCII | re.IGNORECASE)
 """What is no text to Hydra, where it stands without quotes."""
 
@@ -18,7 +18,8 @@ def override(key: str, value: str) -> str:
     """An override that a shell and Hydra read as this text."""
     if PLAIN.fullmatch(value) and not OTHER.fullmatch(value):
         return f"{key}={value}"
-    quoted = value.replace('"', '\\"')
+    # To Hydra a backslash is one but before a quote, and at the end, where the closing one follows.
+    quoted = re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
     return shlex.quote(f'{key}="{quoted}"')
 
 

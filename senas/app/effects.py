@@ -62,15 +62,17 @@ def _verdict(rows: list[Worth], verdict: Verdict) -> str:
     sure = [row for row in rows if row.kind != "pair" and row.loss.excludes_zero]
     whole = {row.name for row in sure if row.option == ANY}
     sure = [row for row in sure if row.kind != "place" or row.option == ANY or row.name not in whole]
-    metric = _spoken(verdict.metric)
+    more_is_better = verdict.metric.startswith(MINUS)
+    metric = bare(verdict.metric) if more_is_better else _spoken(verdict.metric)
     if not sure:
-        return (
-            f"No SE block's effect on the {metric} can be told from none by these trainings: all intervals include 0."
+        pairs = [row.name for row in rows if row.kind == "pair" and row.loss.excludes_zero]
+        return f"No SE block's effect on the {metric} can be told from none by these trainings: " + (
+            f"all intervals but those of pairs include 0 ({'; '.join(pairs)})." if pairs else "all intervals include 0."
         )
     told = []
     for does, some in (
-        ("lowers", [r for r in sure if r.loss.mean < 0]),
-        ("raises", [r for r in sure if r.loss.mean > 0]),
+        ("raises" if more_is_better else "lowers", [r for r in sure if r.loss.mean < 0]),
+        ("lowers" if more_is_better else "raises", [r for r in sure if r.loss.mean > 0]),
     ):
         named = [f"{row.name} ({row.option or row.kind})" for row in some]
         told += [f"{does} the {metric}: {', '.join(named)}"] if named else []

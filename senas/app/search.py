@@ -6,6 +6,7 @@ from functools import partial
 import yaml
 
 from senas.app.auditing import conduct, in_a_sentence, left_behind
+from senas.app.commands import command
 from senas.app.greeting import greet, say_ended, say_stopped
 from senas.app.kept import worth_keeping
 from senas.app.paths import write_whole
@@ -14,7 +15,6 @@ from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
 from senas.app.seeds import replicates_of, seeds_of
 from senas.app.show import claims, exported, find, front_table
-from senas.app.trusted import spoken_trust
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
 from senas.core.audited import Audited
 from senas.core.confirm import EFFORT, Confirmation
@@ -78,7 +78,8 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
                 constraints=setup.constraints,
             )
             known = proposer.trials()
-            write_whole(setup.folder.config, yaml.safe_dump(setup.resolved(), sort_keys=False).encode())
+            if not (only_audit and setup.folder.config.exists()):  # a study goes on as it was launched, not as audited
+                write_whole(setup.folder.config, yaml.safe_dump(setup.resolved(), sort_keys=False).encode())
             greet(terminal, setup, known, outside)
             recorder = _recorder(setup, terminal)
         except (SenasError, OSError):
@@ -277,7 +278,7 @@ The front over {findings.spoken} and SE parameters, {INTERVAL}s in brackets:
 
 {findings.behind}
 
-`senas export study.name={setup.folder.name}{spoken_trust(config)}` writes {
+`{command("export", setup)}` writes {
         "what leads" if not pick.decided else f"the {findings.kind} one"
     } with its weights; its se.yaml is among
 the artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""

@@ -78,11 +78,19 @@ def _behind(setup: Setup, verdict: Verdict, trials: list[Trial]) -> str:
     read = verdict.standing.measured
     seeds = ", ".join(map(str, sorted({trial.seed for trial in read})))
     there = len(setup.standing(trials).measured)
-    of = f" (of {there:,}; the newest, and all of what was trained more than once)" if len(read) < there else ""
+    of = (
+        f" (of {there:,}; baselines and what was trained more than once first, and the newest)"
+        if len(read) < there
+        else ""
+    )
     several = len(read) > len(verdict.first)
     lost = sum(trial.status is Status.FAILED and trial.repeats is None for trial in trials)
     without = f" {_count(lost, 'training')} failed, and {'is' if lost == 1 else 'are'} not among them." if lost else ""
-    advice = "" if several else " None was trained with a second seed: study.confirm=16 trains contenders again."
+    advice = (
+        ""
+        if several or verdict.ways_out
+        else " None was trained with a second seed: study.confirm=16 trains contenders again."
+    )
     return (
         f"Behind these figures {'stand' if len(read) > 1 else 'stands'} {_count(len(read), 'training')}{of} of "
         f"{_count(len(verdict.first), 'configuration')}, with the seed{'s' * (',' in seeds)} {seeds}, read together by "

@@ -1,6 +1,7 @@
 """The weights of a trial's network: those that the search kept, those of an earlier command, or trained again."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -30,7 +31,7 @@ def trained(terminal: Terminal, setup: Setup, trial: Trial) -> Any:
         net = with_weights(setup.evaluator.network(job), weights)
         try:
             kept.parent.mkdir(exist_ok=True)
-            partial = kept.with_suffix(".partial")
+            partial = kept.with_suffix(f".{os.getpid()}.partial")  # another export may write the same at the same time
             shutil.copyfile(weights, partial)
             partial.replace(kept)
         except OSError as error:

@@ -26,7 +26,7 @@ from senas.core.objective import MINUS, Objective, Pareto, Penalized
 from senas.core.site import Site
 from senas.core.space import SearchSpace
 from senas.core.standing import Standing
-from senas.core.trial import Status, Trial
+from senas.core.trial import CONFIRM, Status, Trial
 from senas.core.trust import packages
 from senas.core.verdict import Verdict
 from senas.errors import ConfigError
@@ -99,8 +99,8 @@ class Setup:
         are must not depend on how well they did, or the lucky ones would be read.
         """
         standing = self.standing(_read(trials, self.baselines.values()), penalty, margin)
-        study = self.config.study
-        return Verdict(standing, self.space, self.baselines, study.seed, effort, study.interactions)
+        study, replicates = self.config.study, sum(trial.origin == CONFIRM for trial in trials)
+        return Verdict(standing, self.space, self.baselines, study.seed, effort, study.interactions, replicates)
 
     def start(self) -> tuple[list[SEConfig], list[str]]:
         """The starting points that lie in the space, and the names of those that do not."""
@@ -135,9 +135,8 @@ def _read(trials: list[Trial], baselines: Iterable[SEConfig]) -> list[Trial]:
     measured = [trial for trial in trials if trial.status is Status.COMPLETE and trial.repeats is None]
     if len(measured) <= FITTED:
         return trials
-    times = Counter(trial.config for trial in measured)
-    first = {trial.number for trial in measured if times[trial.config] > 1 or trial.config in set(baselines)}
-    newest = sorted(measured, key=lambda trial: (trial.number in first, trial.number))[-FITTED:]
+    times, against = Counter(trial.config for trial in measured), set(baselines)
+    newest = sorted(measured, key=lambda t: (t.config in against, times[t.config] > 1, t.number))[-FITTED:]
     kept, numbers = {trial.number for trial in newest}, {trial.number for trial in measured}
     return [trial for trial in trials if trial.number in kept or trial.number not in numbers]
 

@@ -28,6 +28,9 @@ SPREAD_SHARE = NOISE_SHARE = 0.5
 over the noise half-Cauchy: Gelman, "Prior distributions for variance parameters in hierarchical models", Bayesian
 Analysis 1 (2006). Its density at zero is neither zero nor infinite, so that data may say that there is none; and it
 falls so slowly that a few configurations may differ by much: with Beta(1/2, 1) nominal 90 % held 80 %."""
+NEAR_ZERO = 0.2
+"""Of the median: where the lower end of what the spread may be is below that, there may be none. Of a half-normal
+number, which has its highest density at 0, it is 0.09. Of 100 tables without a spread, 91 to 95 are told so."""
 ENSEMBLES = 4
 SIGNIFICANCE, POWER = 0.05, 0.8
 """Of the smallest difference that can be shown: how often one is claimed where there is none (on both sides), and how
@@ -51,7 +54,7 @@ class Audit:
     @property
     def spread(self) -> Estimate:
         """Standard deviation between configurations. Its interval begins at 0 where there may be none."""
-        return of_scale(self.scales[:, 0])
+        return self._from_zero(self.scales[:, 0])
 
     @property
     def noise(self) -> Estimate:
@@ -67,13 +70,19 @@ class Audit:
     def reliability(self) -> Estimate:
         """The part of the variance of trainings of one seed that configurations make; 1 where there is no noise."""
         spread, _, noise = self.scales.T**2
-        return of_scale(spread / (spread + noise))
+        return self._from_zero(spread / (spread + noise))
 
     @property
     def reliability_with_seed(self) -> Estimate:
         """As `reliability`, of trainings that each have a seed of their own."""
         spread, seed, noise = self.scales.T**2
-        return of_scale(spread / (spread + seed + noise))
+        return self._from_zero(spread / (spread + seed + noise))
+
+    def _from_zero(self, draws: Array) -> Estimate:
+        """Of a number that is 0 where there is no spread."""
+        found = Estimate.of(draws)
+        low, median = np.quantile(self.scales[:, 0], [(1 - LEVEL) / 2, 0.5])
+        return Estimate(found.mean, 0.0, found.high) if low < NEAR_ZERO * median else found
 
     @cached_property
     def freedom(self) -> int:
@@ -137,13 +146,3 @@ def audit(losses: Array, seed: int = 0) -> Audit:
         ensembles=ENSEMBLES,
     )
     return Audit(losses, scales, draws[:, 1 : 1 + count])
-
-
-def of_scale(draws: Array) -> Estimate:
-    """Of a number that is never negative: from 0 where it may well be 0.
-
-    That is where an interval from 0 would be shorter than one with equal tails. It ends where the other does: as short
-    as it could be, it held 82 % where the spread is as large as the noise, and so 89 %.
-    """
-    found = Estimate.of(draws)
-    return found if found.high - found.low < np.quantile(draws, LEVEL) else Estimate(found.mean, 0.0, found.high)

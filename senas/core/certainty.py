@@ -76,13 +76,19 @@ class Certainty:
     @cached_property
     def front_probabilities(self) -> Array:
         """(candidates,), for each the probability that no other beats it in loss and size."""
-        beaten = np.empty((len(self.losses), len(self.configs)), dtype=bool)
+        probabilities: Array = (self._ahead > 0).mean(0)
+        return probabilities
+
+    @cached_property
+    def _ahead(self) -> Array:
+        """(draws, candidates), the lowest loss of those that are not larger, minus that of each; inf without any."""
+        ahead = np.full(self.losses.shape, np.inf)
         for n, size in enumerate(self.sizes):
             rivals = self.sizes <= size
             rivals[n] = False
-            beaten[:, n] = (self.losses[:, rivals] <= self.losses[:, [n]]).any(1)
-        probabilities: Array = 1.0 - beaten.mean(0)
-        return probabilities
+            if rivals.any():
+                ahead[:, n] = self.losses[:, rivals].min(1) - self.losses[:, n]
+        return ahead
 
     @property
     def front(self) -> list[SEConfig]:
@@ -140,6 +146,26 @@ class Certainty:
         above = np.quantile(self.losses - self.losses.min(1, keepdims=True), LEVEL, axis=0, method="higher")
         own = above[self.trained >= OWN]
         return float(own.min()) if own.size else None
+
+    def settles(self, margin: float, noise: float) -> Array:
+        """(candidates,), how much of what is open one more training of each would settle.
+
+        noise:  standard deviation of one training.
+
+        Open is of each candidate whether it is on the front, and whether its loss is within `margin` of the lowest:
+        the variance of a yes or no. Each hangs on how far its loss is from its rivals', and a training settles the
+        share of that difference's variance which it explains, linearly: also one of a rival that less is known of.
+        """
+        centred = self.losses - self.means
+        seen = centred.var(0) + noise**2
+        above = self.losses.min(1, keepdims=True) + margin - self.losses
+        total = np.zeros(len(self.configs))
+        for yes, distance in ((self.front_probabilities, self._ahead), (self.near_best(margin), above)):
+            doubt = yes * (1 - yes)
+            for n in np.flatnonzero(doubt):
+                apart = distance[:, n] - distance[:, n].mean()
+                total += doubt[n] * (apart @ centred / len(apart)) ** 2 / (apart.var() * seen)
+        return total
 
     @property
     def settled(self) -> bool:

@@ -7,20 +7,15 @@ from functools import partial
 
 import numpy as np
 
-from senas.core.certainty import OWN, Certainty
+from senas.core.certainty import OWN
 from senas.core.config import SEConfig
 from senas.core.elsewhere import elsewhere
-from senas.core.scales import Array
 from senas.core.seeds import Seeds
 from senas.core.trial import CONFIRM, Status, Trial, Wanted
-from senas.core.verdict import Verdict
+from senas.core.verdict import BASELINE, ELSEWHERE, Verdict
 
-ELSEWHERE = 3
-"""Trainings, at least, of the leader's blocks at random places."""
 EFFORT = 0.5
 """Of fitting, for a verdict that only decides what comes next."""
-BASELINE = 3
-"""Trainings, at least, of each baseline that is in the space."""
 FAILURES = 2
 """Trainings of a configuration that failed, until it is not trained again: one more would likely fail too."""
 
@@ -80,8 +75,7 @@ class Confirmation:
     def _random_places(self, verdict: Verdict, tried: Collection[SEConfig]) -> SEConfig | None:
         """The leader's blocks at other places, drawn at random: each of these configurations is trained once."""
         leader = verdict.certainty.leader(verdict.standing.margin)
-        options = sorted(verdict.space.encode(leader).values())
-        alike = [c for c in verdict.first if c != leader and sorted(verdict.space.encode(c).values()) == options]
+        alike = verdict.alike(leader)
         if len(alike) >= ELSEWHERE:
             return None
         rng = np.random.default_rng((verdict.seed, len(alike)))
@@ -92,26 +86,11 @@ class Confirmation:
 def most_open(verdict: Verdict, failing: Collection[SEConfig] = ()) -> SEConfig | None:
     """The configuration of which one more training would settle most; None where all is settled, but for `failing`.
 
-    What is open is whether it is on the front, and whether it is near enough to the lowest to be recommended; what a
-    training settles of that is taken for how much it narrows the configuration's own loss.
+    What is open, and what settles it: see `Certainty.settles`.
     """
-    certainty = verdict.certainty
-    near = certainty.near_best(verdict.standing.margin)
-    if certainty.settled and certainty.recommended(verdict.standing.margin) is not None:
+    certainty, margin = verdict.certainty, verdict.standing.margin
+    if certainty.settled and certainty.recommended(margin) is not None:
         return None
-    doubt = _doubt(certainty.front_probabilities) + _doubt(near)
-    gain = doubt * _narrowing(certainty, float(np.median(verdict.effects.noise)))
+    gain = certainty.settles(margin, float(np.median(verdict.effects.noise)))
     gain[[config in failing for config in certainty.configs]] = -1.0
     return None if gain.max() <= 0 else certainty.configs[int(gain.argmax())]
-
-
-def _doubt(probabilities: Array) -> Array:
-    """The variance of a yes or no that is yes with this probability."""
-    return probabilities * (1 - probabilities)
-
-
-def _narrowing(certainty: Certainty, noise: float) -> Array:
-    """By how much one more training narrows the loss of each candidate, as a standard deviation."""
-    variance = certainty.losses.var(0)
-    narrowed: Array = variance / np.sqrt(variance + noise**2)
-    return narrowed

@@ -12,21 +12,26 @@ from senas.core.certainty import FEWEST, LEVEL, OWN, Certainty, Estimate
 from senas.core.config import SEConfig
 from senas.core.effects import Effects, Observation, fit
 from senas.core.elsewhere import elsewhere
-from senas.core.objective import bare, judged, score
-from senas.core.preposterior import would_decide
+from senas.core.objective import METRICS, MINUS, bare, judged, score
+from senas.core.preposterior import More, would_decide
 from senas.core.space import SearchSpace
 from senas.core.standing import PICKS as BY_SCORE
 from senas.core.standing import Standing
-from senas.core.trial import CONFIRM, Trial
+from senas.core.trial import CONFIRM, REPLICATES, Trial
 from senas.errors import StudyError
 
 RECOMMENDED = "recommended"
 PICKS = (RECOMMENDED, *BY_SCORE)
 """Picks that every study can answer; beside them there are `budget:<params>` and `trial:<n>`."""
+MORE_TRIALS = 12
 SHUFFLES = 32
 """Configurations that stand for the same blocks at random places."""
 RANDOM = "random"
 """What the same blocks at random places are called among baselines."""
+BASELINE = 3
+"""Trainings, at least, that `study.confirm` gives each baseline that is in the space."""
+ELSEWHERE = 3
+"""Trainings, at least, of the leader's blocks at random places."""
 
 
 class Point(NamedTuple):
@@ -66,6 +71,7 @@ class Verdict:
     seed:       of the draws; the same trials and seed give the same verdict.
     effort:     1 for what is shown; less for what only decides which training comes next.
     interactions:  whether blocks in one stage may strengthen or weaken each other.
+    replicates:  that the study had; None: those among the trials.
 
     Raises StudyError where no trial was trained to its end.
     """
@@ -76,6 +82,7 @@ class Verdict:
     seed: int = 0
     effort: float = 1.0
     interactions: bool = True
+    replicates: int | None = None
 
     def __post_init__(self) -> None:
         if not self.standing.measured:
@@ -182,8 +189,9 @@ class Verdict:
                 f"{FEWEST} are the least; raise study.trials or study.confirm"
             )
         if len(self.first) < 2:
-            return (
-                "undecided at this budget: one configuration was trained, and there is none beside it; study.trials=12"
+            more = self.ways_out.get("study.trials")
+            return "undecided at this budget: one configuration was trained, and there is none beside it" + (
+                f"; study.trials={more}" if more else " in this space"
             )
         return f"undecided at this budget: {self._doubt}; {self._way_out}"
 
@@ -192,7 +200,8 @@ class Verdict:
         """Why nothing is recommended, though there are trainings enough to know the noise."""
         margin, certainty = self.standing.margin, self.certainty
         leader = certainty.leader(margin)
-        near = certainty.near_best(margin)[certainty.configs.index(leader)]
+        place = certainty.configs.index(leader)
+        near = certainty.near_best(margin)[place]
         if near >= LEVEL:
             count = certainty.trainings(leader)
             return (
@@ -200,9 +209,15 @@ class Verdict:
                 f"trained {OWN} times"
             )
         return (
-            f"no configuration is within {margin:g} of the lowest loss with a probability of {LEVEL:g}; what leads is "
-            f"so with {near:.2f}"
+            f"no configuration is within {margin:g} of the {self._best} with a probability of {LEVEL:g}; what leads is "
+            f"so with {near:.2f}, and trial {self._rival(place).number} may be better"
         )
+
+    def _rival(self, place: int) -> Trial:
+        """Of what is most often better than this candidate by more than the margin."""
+        losses = self.certainty.losses
+        better = (losses < losses[:, [place]] - self.standing.margin).mean(0)
+        return self.first[self.certainty.configs[int(better.argmax())]]
 
     @cached_property
     def ways_out(self) -> dict[str, str]:
@@ -214,11 +229,12 @@ class Verdict:
         if certainty.recommended(margin) is not None or certainty.trained.sum() < FEWEST:
             return {}
         if len(self.first) < 2:
-            return {"study.trials": "12"}
+            counted = sum(trial.origin not in REPLICATES for trial in self.standing.trials)
+            return {"study.trials": str(counted + MORE_TRIALS)} if self.space.size != 1 else {}
         ways = {}
         more = would_decide(certainty, margin, float(np.median(self.effects.noise)), self.seed)
         if more is not None:
-            ways["study.confirm"] = str(self._confirmed + more.trainings)
+            ways["study.confirm"] = str(self._confirmed + more.trainings + self._owed(more))
         if (sure := certainty.sure_within) is not None:
             ways["study.margin"] = rounded_up(sure)
         return ways
@@ -229,7 +245,8 @@ class Verdict:
         ways = []
         if confirm := self.ways_out.get("study.confirm"):
             more = int(confirm) - self._confirmed
-            ways.append(f"about {more} more trainings decide it as likely as not: study.confirm={confirm}")
+            trainings = "training decides" if more == 1 else "trainings decide"
+            ways.append(f"about {more} more {trainings} it as likely as not: study.confirm={confirm}")
         if margin := self.ways_out.get("study.margin"):
             ways.append(f"with study.margin={margin} it is decided now")
         return "; ".join(ways) or "no number of trainings that can be afforded is likely to decide it"
@@ -237,7 +254,31 @@ class Verdict:
     @property
     def _confirmed(self) -> int:
         """How many replicates there were."""
+        if self.replicates is not None:
+            return self.replicates
         return sum(trial.origin == CONFIRM for trial in self.standing.trials)
+
+    def alike(self, config: SEConfig) -> list[SEConfig]:
+        """The configurations that were trained and have the blocks of this one at other places."""
+        options = sorted(self.space.encode(config).values())
+        return [c for c in self.first if c != config and sorted(self.space.encode(c).values()) == options]
+
+    def _owed(self, more: More) -> int:
+        """Trainings that replicates go to beside these: of baselines, and of the leader's blocks at random places."""
+        again = dict.fromkeys(more.configs, more.times)
+        trained = self.effects.trained
+        few = {c: trained[c] + again.get(c, 0) for c in self.baselines.values() if c in self.first}
+        leader = self.certainty.leader(self.standing.margin)
+        moved = [config for config in self.elsewhere(leader) if config not in self.first]
+        places = min(len(moved), max(0, ELSEWHERE - len(self.alike(leader))))
+        return sum(max(0, BASELINE - count) for count in few.values()) + places
+
+    @property
+    def _best(self) -> str:
+        """`lowest validation loss`, or of another score that counts."""
+        name = bare(self.metric)
+        end = "highest" if self.metric.startswith(MINUS) else "lowest"
+        return f"{end} {METRICS.get(name, name).partition(' (')[0]}"
 
     def _recommended(self) -> Pick:
         margin, certainty = self.standing.margin, self.certainty
@@ -247,10 +288,18 @@ class Verdict:
         probability = float(certainty.near_best(margin)[certainty.configs.index(config)])
         return Pick(
             self.first[config],
-            f"fewest SE parameters whose loss is within {margin:g} of the lowest, with a probability of "
-            f"{min(probability, 0.99):.2f}",
+            f"fewest SE parameters within {margin:g} of the {self._best}, with a probability of "
+            f"{min(probability, 0.99):.2f}{self._unlike_none(config)}",
             decided=True,
         )
+
+    def _unlike_none(self, config: SEConfig) -> str:
+        """How likely no SE is as near, where it was trained and is not what is recommended: why it is not."""
+        none = self.baselines.get("none")
+        if none is None or none == config or none not in self.first:
+            return ""
+        near = float(self.certainty.near_best(self.standing.margin)[self.certainty.configs.index(none)])
+        return f"; no SE is so near with {'less than 0.01' if near < 0.01 else f'{near:.2f}'}"
 
     @cached_property
     def _pooled(self) -> Standing:

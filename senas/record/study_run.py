@@ -38,7 +38,7 @@ should be, and where in its unit the gate should sit.
 | `penalized_loss` | what the search minimises: `val_loss` plus a penalty on `se_share` |
 | `expected_val_loss` | over seeds, by all trainings of the study; with the first trial of each configuration |
 | `expected_low`, `expected_high` | the 90 % interval of that |
-| `probability_on_front` | that no other configuration has both a lower loss and fewer SE parameters |
+| `probability_on_front` | that no other that was trained has a loss as low and as few SE parameters |
 | `trainings` | of this configuration, each with another seed |
 | `minus_none` (of a study) | the expected loss of what it recommends, or of what leads, minus that without SE |
 | `hypervolume` (of a study) | area that its front covers, in nats x parameters: it grows as the front improves |

@@ -57,7 +57,7 @@ def _seeds(audited: Audited) -> str:
         f"Two configurations with one run each, by one seed, have to differ by {nats(noise.detectable(1))} to be told "
         f"apart {percent(POWER)} of the time"
     )
-    if not noise.spread.low:
+    if not noise.spread.low and not noise.told_apart:
         wanted = _number(noise.seeds_to_show(noise.spread.high))
         return (
             f"{seen}; whether configurations differ at all is not known: their spread is at most "

@@ -119,8 +119,8 @@ class FrontTable:
         failed = any(self.findings.failed.get(point.config) for point, _ in self._rows)
         return [
             "expected: the mean over seeds as all trainings together tell it, not what one of them came to",
-            "on front: the probability that no other configuration of as few SE parameters is better; trainings: its"
-            + (" own, without those that failed" if failed else " own"),
+            "on front: the probability that no other that was trained, of as few SE parameters, is better; trainings: "
+            + ("its own, without those that failed" if failed else "its own"),
         ]
 
     @property

@@ -35,9 +35,15 @@ def measure(study: str) -> None:
         if new:
             writer.writerow(COLUMNS)
         for seed in SEEDS:
-            for name, config in {**setup.baselines, "pick": pick.trial.config}.items():
+            baselines = {name: config for name, config in setup.baselines.items() if config in setup.space}
+            for name, config in {**baselines, "pick": pick.trial.config}.items():
                 loss, apart = verdict.point(config).loss, verdict.point(config).from_none
-                claimed = (loss.mean, loss.low, loss.high, *((apart.mean, apart.low, apart.high) if apart else ()))
+                claimed = (
+                    loss.mean,
+                    loss.low,
+                    loss.high,
+                    *((apart.mean, apart.low, apart.high) if apart else [""] * 3),
+                )
                 job = Job(config, seed, setup.config.trainer.epochs)
                 (result,) = setup.evaluator.evaluate([job], lambda job, epoch, scores: False)
                 decided = "yes" if pick.decided else "no"

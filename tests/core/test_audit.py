@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from senas.core.audit import MOST_SEEDS, SIGNIFICANCE, Audit, audit, of_scale
+from senas.core.audit import MOST_SEEDS, SIGNIFICANCE, Audit, audit
 from senas.core.certainty import Estimate
 from senas.core.interval import student_t
 
@@ -135,11 +135,18 @@ def test_where_there_is_a_spread_its_interval_does_not_begin_at_zero(large):
     assert large.spread.low > 0.0
 
 
-def test_the_interval_of_a_size_begins_at_zero_where_that_would_be_shorter_and_ends_where_the_other_does():
-    draws = np.linspace(0, 1, 1001)
-    assert of_scale(draws**4).low == 0.0  # most of it near zero
-    assert of_scale(draws**4).high == Estimate.of(draws**4).high
-    assert of_scale(5 + draws) == Estimate.of(5 + draws)
+def test_few_configurations_that_differ_by_much_have_a_spread_for_sure():
+    """Its interval is wide, and far from 0."""
+    found = audit(table(np.random.default_rng(1), 10.0, configurations=3)[0])
+    assert found.told_apart
+    assert found.spread.low > 1.0
+    assert found.reliability.low > 0.5
+
+
+def test_where_the_spread_may_be_zero_so_may_what_hangs_on_it():
+    found = audit(table(np.random.default_rng(0), 0.0)[0])
+    assert found.spread.low == found.reliability.low == found.reliability_with_seed.low == 0.0
+    assert found.spread.high == Estimate.of(found.scales[:, 0]).high
 
 
 def known(noise, *, freedom_of=(6, 4)):

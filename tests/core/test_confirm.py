@@ -7,9 +7,10 @@ import pytest
 
 from senas.core.certainty import OWN, Certainty
 from senas.core.config import SEConfig
-from senas.core.confirm import BASELINE, ELSEWHERE, FAILURES, Confirmation, most_open
+from senas.core.confirm import FAILURES, Confirmation, most_open
 from senas.core.seeds import Seeds
 from senas.core.trial import CONFIRM, Status, Trial, Wanted
+from senas.core.verdict import BASELINE, ELSEWHERE, Verdict
 
 from .test_effects import SITES, SPACE
 
@@ -38,7 +39,7 @@ def claims(trained, *, leads=NONE, baselines=(), settled=True):
     if not settled:
         losses += np.random.default_rng(0).normal(0, 1.0, losses.shape)
     sizes = np.array([config.params(SITES) for config in configs], dtype=float)
-    return SimpleNamespace(
+    found = SimpleNamespace(
         standing=SimpleNamespace(trials=[], margin=0.01),
         certainty=Certainty(configs, sizes, losses, np.array(list(trained.values()))),
         effects=SimpleNamespace(trained=trained, noise=np.array([0.01])),
@@ -46,7 +47,9 @@ def claims(trained, *, leads=NONE, baselines=(), settled=True):
         space=SPACE,
         first=dict.fromkeys(configs),
         seed=0,
+        alike=lambda leader: Verdict.alike(found, leader),
     )
+    return found
 
 
 def asked(verdict, trials=(), *, budget=9, seeds=4):
@@ -145,19 +148,12 @@ def test_what_failed_once_is_trained_again_and_what_failed_too_often_is_not(verd
     assert wanted is None or wanted.config != ONE
 
 
-def open_(front, near, sds, *, noise=0.01, settled=False, recommended=None, failing=()):
-    """What is asked for, by number, of candidates with these probabilities and standard deviations of their losses."""
-    configs = [ONE, TWO, PLACED][: len(front)]
-    certainty = SimpleNamespace(
-        configs=configs,
-        losses=np.array([[1.0], [-1.0]]) * sds,
-        front_probabilities=np.array(front),
-        near_best=lambda margin: np.array(near),
-        settled=settled,
-        recommended=lambda margin: recommended,
-    )
+def open_(means, sds, *, noise=0.01, trained=(9, 9, 9), failing=()):
+    """What is asked for, by number, of candidates of growing size with these beliefs about their losses."""
+    configs = [ONE, TWO, PLACED]
+    losses = np.random.default_rng(0).normal(means, sds, (4000, 3))
     verdict = SimpleNamespace(
-        certainty=certainty,
+        certainty=Certainty(configs, np.array([0.0, 10.0, 20.0]), losses, np.array(trained)),
         standing=SimpleNamespace(margin=0.01),
         effects=SimpleNamespace(noise=np.array([0.0, noise, 99.0])),
     )
@@ -165,50 +161,51 @@ def open_(front, near, sds, *, noise=0.01, settled=False, recommended=None, fail
     return None if wanted is None else configs.index(wanted)
 
 
-def test_what_may_or_may_not_be_on_the_front_is_open_and_what_surely_is_or_is_not_is_settled():
-    assert open_(front=[0.99, 0.5, 0.01], near=[0.0, 0.0, 0.0], sds=[0.1, 0.1, 0.1]) == 1
+def test_of_two_that_are_as_good_the_one_of_which_less_is_known_is_trained():
+    """Whether the larger one is on the front hangs on both."""
+    assert open_((0.3, 0.3, 0.1), (0.001, 0.02, 0.001)) == 1
+    assert open_((0.3, 0.3, 0.1), (0.02, 0.001, 0.001)) == 0
+
+
+def test_what_surely_is_or_is_not_on_the_front_and_near_the_lowest_is_left_alone_however_little_is_known():
+    assert open_((0.9, 0.32, 0.30), (0.2, 0.01, 0.01)) != 0
 
 
 def test_what_may_or_may_not_be_near_the_lowest_is_open_too():
-    assert open_(front=[1.0, 1.0, 1.0], near=[0.99, 0.01, 0.6], sds=[0.1, 0.1, 0.1]) == 2
+    assert open_((0.31, 0.9, 0.30), (0.01, 0.001, 0.001)) == 0  # on the front for sure
 
 
-def test_of_two_as_open_the_one_of_which_less_is_known_is_trained():
-    assert open_(front=[0.5, 0.5], near=[0.5, 0.5], sds=[0.01, 0.02]) == 1
-
-
-def test_where_noise_is_small_a_training_narrows_a_loss_to_nothing():
-    """Twice as wide gains twice as much, three times as open three times."""
-    assert open_(front=[0.5, 0.0918], near=[0.0, 0.0], sds=[0.01, 0.02], noise=0.001) == 0
-
-
-def test_where_noise_is_large_a_training_narrows_a_wide_loss_most():
-    """Twice as wide gains four times as much, three times as open three times."""
-    assert open_(front=[0.5, 0.0918], near=[0.0, 0.0], sds=[0.01, 0.02], noise=0.5) == 1
+def test_where_noise_is_small_a_training_settles_all_and_where_it_is_large_what_it_can():
+    """Of two that are tied, the wide one is that of which a training tells most; more so by little noise."""
+    beliefs = Certainty(
+        [ONE, TWO], np.array([0.0, 1.0]), np.random.default_rng(0).normal(0, (1.0, 0.5), (9999, 2)), None
+    )
+    small, large = (beliefs.settles(0.0, noise) for noise in (1e-6, 3.0))
+    assert small == pytest.approx(0.5 * np.array([1.0, 0.25]) / 1.25, abs=0.1)
+    assert large == pytest.approx(small * [1 / 10, 0.25 / 9.25], rel=0.01)
 
 
 def test_a_front_that_is_settled_is_not_enough_where_nothing_is_recommended():
-    assert open_(front=[1.0, 0.0], near=[0.8, 0.7], sds=[0.1, 0.1], settled=True) == 1
+    assert open_((0.3, 0.2095, 0.2), (0.0005, 0.0005, 0.0005), trained=(9, 9, 2)) in (1, 2)
 
 
 def test_a_recommendation_is_not_enough_where_the_front_is_not_settled():
-    assert open_(front=[1.0, 0.5], near=[1.0, 0.0], sds=[0.1, 0.1], recommended=ONE) == 1
+    assert open_((0.1, 0.1, 0.1), (0.001, 0.001, 0.001)) is not None
 
 
 def test_a_front_that_is_settled_and_a_recommendation_leave_nothing_open():
-    assert open_(front=[1.0, 0.0], near=[1.0, 0.0], sds=[0.1, 0.1], settled=True, recommended=ONE) is None
+    assert open_((0.3, 0.2, 0.1), (0.002, 0.002, 0.002)) is None
 
 
-def test_where_the_only_one_that_is_open_keeps_failing_nothing_is_trained():
-    assert open_(front=[0.5, 1.0], near=[0.5, 0.0], sds=[0.1, 0.1], failing=[0]) is None
+def test_where_what_is_open_keeps_failing_the_next_is_trained():
+    first = open_((0.3, 0.3, 0.3), (0.02, 0.03, 0.02))
+    second = open_((0.3, 0.3, 0.3), (0.02, 0.03, 0.02), failing=[first])
+    assert first == 1
+    assert second in (0, 2)
+    assert open_((0.3, 0.3, 0.3), (0.02, 0.03, 0.02), failing=[0, 1, 2]) is None
 
 
 def test_a_configuration_that_has_none_beside_it_is_trained_often_enough_and_no_more():
     assert asked(claims({ONE: OWN - 1}, leads=ONE)).config == ONE
     elsewhere = [trial(at(**{site: "r2 pre"}), status=Status.FAILED) for site in ("layer11", "layer20", "layer21")]
     assert asked(claims({ONE: OWN}, leads=ONE), elsewhere) is None
-
-
-def test_the_next_most_open_is_trained_where_the_most_open_keeps_failing():
-    assert open_(front=[0.5, 0.8], near=[0.5, 0.9], sds=[0.1, 0.1], failing=[0]) == 1
-    assert open_(front=[0.5, 0.8], near=[0.5, 0.9], sds=[0.1, 0.1], failing=[0, 1]) is None

@@ -68,11 +68,3 @@ def test_trainings_of_others_decide_nothing_where_what_is_near_the_lowest_was_tr
     sure = certainty(*np.random.default_rng(0).normal((0.3, 0.2, 0.1), 0.001, (512, 3)), trained=(9, 9, 1))
     assert chance(sure, 0.01, 0.001, np.array([0, 1]), 5) == 0.0
     assert chance(sure, 0.01, 0.001, np.array([2]), 2) == 1.0
-
-
-def test_a_verdict_that_follows_the_count_is_decided_about_as_often_as_not():
-    state = normal((0.3, 0.205, 0.2), (0.02, 0.02, 0.02))
-    more = would_decide(state, 0.01, 0.02)
-    chosen = np.array([state.configs.index(config) for config in more.configs])
-    assert chance(state, 0.01, 0.02, chosen, more.times) >= 0.5
-    assert more.times == 1 or chance(state, 0.01, 0.02, chosen, 1) < 0.5

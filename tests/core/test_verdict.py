@@ -9,13 +9,13 @@ import pytest
 
 from senas.core.certainty import Certainty
 from senas.core.config import SEConfig, baselines
-from senas.core.confirm import BASELINE, Confirmation
+from senas.core.confirm import Confirmation
 from senas.core.objective import Penalized
 from senas.core.preposterior import More, would_decide
 from senas.core.seeds import Seeds
 from senas.core.standing import Standing
 from senas.core.trial import CONFIRM, Status, Trial
-from senas.core.verdict import RANDOM, Verdict, rounded_up
+from senas.core.verdict import BASELINE, ELSEWHERE, RANDOM, Verdict, rounded_up
 from senas.errors import StudyError
 
 from .test_effects import SITES, SPACE, drawn, worth
@@ -99,9 +99,9 @@ def test_undecided_says_how_sure_what_leads_is_and_what_would_decide_it():
     undecided = verdict(searched(np.random.default_rng(2), 12, 0.03, times=3)).undecided
     assert undecided is not None
     assert re.fullmatch(
-        r"undecided at this budget: no configuration is within 0.01 of the lowest loss with a probability of 0.9; what "
-        r"leads is so with 0\.\d\d; about \d+ more trainings decide it as likely as not: study.confirm=\d+; with "
-        r"study.margin=0\.\d+ it is decided now",
+        r"undecided at this budget: no configuration is within 0.01 of the lowest validation loss with a probability "
+        r"of 0.9; what leads is so with 0\.\d\d, and trial \d+ may be better; about \d+ more trainings decide it as "
+        r"likely as not: study.confirm=\d+; with study.margin=0\.\d+ it is decided now",
         undecided,
     )
 
@@ -123,8 +123,31 @@ def test_replicates_that_would_decide_it_come_on_top_of_those_there_are():
     found = verdict([replace(each, origin=CONFIRM) if each.number > 30 else each for each in trials])
     more = would_decide(found.certainty, 0.01, float(np.median(found.effects.noise)), found.seed)
     assert more is not None
-    assert int(found.ways_out["study.confirm"]) == len(trials) - 31 + more.trainings > more.trainings
-    assert f"about {more.trainings} more trainings" in (found.undecided or "")
+    owed = BASELINE - 2  # of no SE; the blocks of what leads cannot be moved
+    assert int(found.ways_out["study.confirm"]) == len(trials) - 31 + more.trainings + owed
+    assert f"about {more.trainings + owed} more trainings" in (found.undecided or "")
+
+
+def test_what_replicates_go_to_first_is_counted_too():
+    """Without it, so many more trainings all went to baselines and to blocks at random places."""
+    trials = [t for t in searched(np.random.default_rng(2), 12, 0.03) if t.config != NONE]
+    trials.append(trial(90, NONE, 0, worth(NONE)))
+    found = verdict(trials, effort=0.1)
+    more = would_decide(found.certainty, 0.01, float(np.median(found.effects.noise)), found.seed)
+    none = BASELINE - 1 - (more.times if NONE in more.configs else 0)
+    assert int(found.ways_out["study.confirm"]) == more.trainings + max(0, none) + ELSEWHERE
+
+
+@pytest.mark.slow
+def test_replicates_as_many_as_it_says_decide_it_about_as_often_as_not():
+    decided = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        trials = searched(rng, 12, 0.02)
+        wanted = verdict(trials).ways_out.get("study.confirm")
+        assert wanted is not None
+        decided += verdict(confirmed(trials, int(wanted), 0.02, rng)).pick("recommended").decided
+    assert 3 <= decided <= 12
 
 
 def test_there_is_no_way_out_of_what_is_decided(clear):
@@ -276,7 +299,9 @@ def claimed(losses, trained=(9, 9, 9), margin=0.01, confirmed=0):
     found = verdict([*trials, *(trial(9, NONE, 1, 0.5, CONFIRM) for _ in range(confirmed))], margin=margin)
     sizes = np.array([each.scores["se_params"] for each in trials])
     found.__dict__["certainty"] = Certainty(configs, sizes, np.array(losses), np.array(trained))
-    found.__dict__["effects"] = SimpleNamespace(noise=np.array([0.0, 0.02, 9.0]))
+    found.__dict__["effects"] = SimpleNamespace(
+        noise=np.array([0.0, 0.02, 9.0]), trained=dict(zip(configs, trained, strict=True))
+    )
     return found
 
 
@@ -315,6 +340,16 @@ def test_what_would_decide_it_is_beyond_the_replicates_that_there_were(monkeypat
     undecided = claimed(UNSURE, confirmed=4).undecided
     assert asked == [(0.01, 0.02)]  # the median of the noise
     assert "about 6 more trainings decide it as likely as not: study.confirm=10; with study.margin=0.04 it" in undecided
+
+
+def test_what_may_be_better_than_what_leads_is_named():
+    assert "what leads is so with 0.50, and trial 0 may be better" in claimed(UNSURE).pick("recommended").why
+
+
+def test_how_near_no_se_is_tells_why_it_is_not_recommended():
+    assert "with a probability of 0.99; no SE is so near with less than 0.01" in claimed(SURE).pick("recommended").why
+    half = [(0.5, 0.4, 0.4), (0.4, 0.4, 0.4)] * 10
+    assert "; no SE is so near with 0.50" in claimed(half).pick("recommended").why
 
 
 def test_what_is_rounded_up_is_enough_and_hardly_more():
