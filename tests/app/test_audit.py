@@ -117,6 +117,14 @@ def test_what_is_there_is_not_trained_again(senas, found, monkeypatch):
     assert "2 configurations x 2 seeds, 4 audit runs, 4 of them there already" in done.out
 
 
+def test_an_audit_of_a_study_that_is_there_leaves_the_settings_of_its_launch(senas, found):
+    config = found.study.folder / "config.yaml"
+    launched = config.read_bytes()
+    done = senas("audit", *TINY, "study.trials=77", "study.margin=0.5", f"root={found.study.folder.parent}")
+    assert done.code == 0
+    assert config.read_bytes() == launched
+
+
 @pytest.mark.slow
 def test_a_search_goes_on_after_its_audit_and_says_what_it_found(senas, folder):
     arguments = ("study.audit=true", "study.trials=2", "trainer.epochs=1", "progress=false", "study.name=a")

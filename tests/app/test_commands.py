@@ -10,7 +10,25 @@ from senas.app.commands import override
 
 @pytest.mark.parametrize(
     "value",
-    ["pilot", "a/b-c_1.2", "../x", "a b", "[1] (2)", "it's", 'say "so"', "a,b", "1e3", "007", "null", "True", "ü"],
+    [
+        "pilot",
+        "a/b-c_1.2",
+        "../x",
+        "a b",
+        "[1] (2)",
+        "it's",
+        'say "so"',
+        "a,b",
+        "1e3",
+        "007",
+        "null",
+        "True",
+        "ü",
+        "a~b",
+        "a\\b",
+        "a\\",
+        'a\\"b',
+    ],
 )
 def test_an_override_is_read_as_the_text_it_is_of(value):
     (word,) = shlex.split(override("root", value))

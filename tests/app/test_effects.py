@@ -1,6 +1,13 @@
 """senas effects: what SE is worth at each site of a study."""
 
 import csv
+from types import SimpleNamespace
+
+import pytest
+
+from senas.app.effects import _verdict
+from senas.core.certainty import Estimate
+from senas.core.worth import ANY, Worth
 
 
 def test_every_place_is_told_with_its_interval(copied, senas):
@@ -34,3 +41,22 @@ def test_a_study_that_is_not_there_is_one_line(copied, senas):
     assert said.code == 2
     assert "there are pilot" in said.err
     assert said.err.count("\n") == 1
+
+
+def row(kind, name, low, high):
+    return Worth(kind, name, ANY if kind == "place" else "", Estimate((low + high) / 2, low, high), 0.5, 3)
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [("val_loss", "SE lowers the validation loss: layer1.0"), ("minus_f1", "SE raises the f1: layer1.0")],
+)
+def test_what_helps_is_said_of_the_score_that_counts(metric, said):
+    assert said in _verdict([row("place", "layer1.0", -0.2, -0.1)], SimpleNamespace(metric=metric))
+
+
+def test_pairs_that_work_together_are_not_said_to_have_intervals_around_zero():
+    alone, pair = row("place", "layer1.0", -0.1, 0.1), row("pair", "layer1.0, layer1.1", 0.1, 0.2)
+    verdict = SimpleNamespace(metric="val_loss")
+    assert _verdict([alone], verdict).endswith("all intervals include 0.")
+    assert _verdict([alone, pair], verdict).endswith("all intervals but those of pairs include 0 (layer1.0, layer1.1).")
