@@ -130,6 +130,8 @@ def _no_option(group: str, name: str, folders: Sequence[Path]) -> str:
 def _no_key(key: str, command: str, folders: Sequence[Path]) -> str:
     keys = known_keys(command)
     if any((folder / key).is_dir() for folder in folders) and key not in keys:
+        if command == "resume":
+            return f"{key}: a study is resumed as it was launched; senas search study.name=... {key}=... changes it"
         return f"{key}: this group has no default; write +{key}=..."
     if below := [known.removeprefix(f"{key}.") for known in keys if known.startswith(f"{key}.")]:
         return f"{key}: one of the keys that you give it is not among {', '.join(below)}"

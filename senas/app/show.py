@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from senas.app.checks import backbone as backbone_of
@@ -31,6 +32,8 @@ SPLIT = ("train", "val", "test", "size", "channels", "split_seed")
 """What of the data's options an export tells, and senas train takes from it: which images are in which part, and their
 size. Never where they lie, nor what to import."""
 
+LISTED = 6
+"""Seeds in a row, at most, that are told one by one."""
 
 LATENCY = "median of the repeats, in milliseconds for the whole batch; measured before training"
 
@@ -76,7 +79,7 @@ def _elsewhere(setup: Setup, verdict: Verdict, moved: Sequence[SEConfig]) -> Els
 def _behind(setup: Setup, verdict: Verdict, trials: list[Trial]) -> str:
     """How much stands behind every figure, and what kind of figure it is."""
     read = verdict.standing.measured
-    seeds = ", ".join(map(str, sorted({trial.seed for trial in read})))
+    seeds = _ranges(sorted({trial.seed for trial in read}))
     there = len(setup.standing(trials).measured)
     of = (
         f" (of {there:,}; baselines and what was trained more than once first, and the newest)"
@@ -96,6 +99,15 @@ def _behind(setup: Setup, verdict: Verdict, trials: list[Trial]) -> str:
         f"{_count(len(verdict.first), 'configuration')}, with the seed{'s' * (',' in seeds)} {seeds}, read together by "
         f"a model of what each SE block adds: means over seeds, with {INTERVAL}s.{without}{advice}"
     )
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`0, 1, 2`, and of many in a row `0 to 44`."""
+    words: list[str] = []
+    for _, run in groupby(enumerate(numbers), key=lambda each: each[1] - each[0]):
+        row = [number for _, number in run]
+        words += [f"{row[0]} to {row[-1]}"] if len(row) > LISTED else map(str, row)
+    return ", ".join(words)
 
 
 def _count(number: int, what: str) -> str:

@@ -204,6 +204,7 @@ SEARCH = [
     (["trainer.epochs=0", "space.sites=[layer9.*]"], "trainer.epochs must be at least 1"),
 ]
 OTHERS = [
+    (["resume", "study.name=x", "sampler=tpe"], "sampler: a study is resumed as it was launched; senas search"),
     (["serch"], '"serch" is no command; there are search, resume, audit, front, '),
     (["serch"], 'did you mean "search"?'),
     (["--trials"], '"--trials" is no command'),

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from senas.app import wiring
-from senas.app.show import find
+from senas.app.show import _ranges, find
 from senas.app.wiring import set_up_again
 from senas.core import certainty
 from senas.core.certainty import Certainty
@@ -88,6 +88,11 @@ def test_the_command_says_how_much_stands_behind_its_figures(senas, setup):
     seeds = ", ".join(map(str, sorted({trial.seed for trial in trials_of(setup)})))
     assert f"Behind these figures stand 6 trainings of 6 configurations, with the seeds {seeds}, read" in said.out
     assert "study.confirm=" in said.out  # none was trained with a second seed
+
+
+def test_many_seeds_in_a_row_are_told_as_a_range():
+    assert _ranges([0, 1, 2, 7]) == "0, 1, 2, 7"
+    assert _ranges([*range(45), 100]) == "0 to 44, 100"
 
 
 def test_replicates_count_as_trainings_of_their_configuration(searched, copied):
