@@ -87,9 +87,9 @@ def _certainty(exported: Exported) -> str:
     words = "\n".join(f"- {cell(line)}" for line in told.get("in_words", ()))
     return (
         f"{undecided if told.get('verdict') == 'undecided' else ''}The weights, and this network's scores above, are "
-        f"of one training, with seed {seed}; those beside them are of one each. This configuration was trained with the "
-        f"seeds {own}. A model of what each SE "
-        "block adds read all trainings of the study together; below, `mean` is what it expects over seeds, and "
+        f"of one training, with seed {seed}; those beside them are of one each. This configuration was trained with "
+        f"the seeds {own}. A model of what each SE block adds read all trainings of the study together; below, "
+        "`mean` is what it expects over seeds, and "
         f"between `low` and `high` that lies with a probability of {told.get('interval_probability', 0.9):.0%}.\n\n"
         f"{table_of(('', ''), rows)}\n\nIn words:\n\n{words}\n\nNo test image was used."
     )
