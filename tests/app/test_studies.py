@@ -199,10 +199,9 @@ def test_an_export_lies_under_exported_unless_told_otherwise_and_can_be_written_
     assert load(folder / "exported" / "pilot").training is False
 
 
-def test_a_trial_off_the_front_is_trained_again_to_what_was_measured(senas, copied):
-    kept = {int(path.stem.removeprefix("trial-")) for path in (copied / "pilot" / "weights").iterdir()}
-    lost = min(set(range(6)) - kept)
-    said = senas("export", "study.name=pilot", f"pick=trial:{lost}", "to=out")
+def test_a_trial_whose_weights_are_gone_is_trained_again_to_what_was_measured(senas, copied):
+    min((copied / "pilot" / "weights").iterdir()).unlink()  # of trial 0
+    said = senas("export", "study.name=pilot", "pick=trial:0", "to=out")
     assert said.code == 0
     assert "its weights were not kept" in said.out
     measured = re.search(r"validation loss ([\d.]+), .* \(the study measured ([\d.]+),", said.out)
