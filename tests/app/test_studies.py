@@ -268,7 +268,7 @@ def test_a_study_is_searched_resumed_looked_at_exported_and_used(program, folder
     assert tracked.artifacts >= {"front.csv", "front.png", "se.yaml", "config.yaml"}
     front = program("front", "study.name=pilot", "objective.penalty=1000")
     assert (front.returncode, front.stderr) == (0, "")
-    assert "* recommended: trial 0, none" in front.stdout
+    assert "* picked: trial 0, none" in front.stdout
     export = program("export", "study.name=pilot", "to=out")
     assert (export.returncode, export.stderr) == (0, "")
     use = "import senas, torch; print(list(senas.load('out')(torch.zeros(2, 1, 8, 8)).shape))"
