@@ -13,6 +13,7 @@ from senas.app.wiring import Setup
 from senas.core.audited import Audited
 from senas.core.config import SEConfig
 from senas.core.objective import judged
+from senas.core.ports import Evaluator
 from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
 from senas.core.trial import AUDIT, Status, Trial, Wanted
@@ -55,7 +56,7 @@ def conduct(setup: Setup, search: Search, interrupt: Interrupt, terminal: Termin
         search.plan, search.listener = plan, listener
     found = audited(setup, search.trials)
     if setup.config.audit.full:
-        found = replace(found, longer=_ended(_at_full_length(setup, found, interrupt, terminal)))
+        found = replace(found, longer=_ended(_at_full_length(setup, found, search.evaluator, interrupt, terminal)))
     _say(terminal, setup, found)
     _write(setup, found)
     return found
@@ -126,7 +127,9 @@ def in_a_sentence(folder: StudyFolder) -> str:
     return f"The noise audit: {text.splitlines()[0].removeprefix('- ')} See `audit.md`." if text else ""
 
 
-def _at_full_length(setup: Setup, short: Audited, interrupt: Interrupt, terminal: Terminal) -> list[Trial]:
+def _at_full_length(
+    setup: Setup, short: Audited, evaluator: Evaluator, interrupt: Interrupt, terminal: Terminal
+) -> list[Trial]:
     """What was trained, with the epochs of trainer=full. In a folder of its own: these are no trials of the study."""
     folder, epochs = setup.folder.path / FULL, full_epochs()
     folder.mkdir(exist_ok=True)
@@ -149,7 +152,7 @@ def _at_full_length(setup: Setup, short: Audited, interrupt: Interrupt, terminal
     progress = _progress(setup, terminal, jobs, "full run")
     known = schedule.trials()
     terminal.say(f"audit at full length, {epochs} epochs: {progress.spoken(known)}")
-    search = Search(plan, schedule, setup.evaluator, NoRecord(), progress, trials=known)
+    search = Search(plan, schedule, evaluator, NoRecord(), progress, trials=known)
     with progress:
         search.run(interrupt)
     shutil.rmtree(plan.weights, ignore_errors=True)

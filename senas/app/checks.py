@@ -9,6 +9,7 @@ import yaml
 from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import (
     BackboneConfig,
+    EvaluatorConfig,
     LatencyConfig,
     ObjectiveConfig,
     SearchConfig,
@@ -56,6 +57,8 @@ def check(command: str, config: Any) -> None:
         _trainer(trainer)
         recipe(trainer)
         device(trainer)
+    if evaluator := getattr(config, "evaluator", None):
+        workers(evaluator)
     if space := getattr(config, "space", None):
         axes(space)
         constraints(space)
@@ -69,6 +72,13 @@ def check(command: str, config: Any) -> None:
         _objective(config.objective)
     if tracking := getattr(config, "tracking", None):
         _tracking(tracking)
+
+
+def workers(config: EvaluatorConfig) -> int | None:
+    """How many trainings there may be at a time; None where senas chooses."""
+    if config.workers is not None and config.workers < 1:
+        raise ConfigError(f"evaluator.workers must be at least 1, or null to have senas choose, got {config.workers}")
+    return config.workers
 
 
 def check_surroundings(command: str, config: Any) -> None:

@@ -13,7 +13,7 @@ from senas.core.latency import Timing
 from senas.model.backbones import Builder
 from senas.training.data import Images
 
-SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads", "data.root", "data.download"}
+SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads", "evaluator.workers", "data.root", "data.download"}
 
 
 def fingerprint_of(config: SearchConfig, measured: Timing | None = None) -> dict[str, object]:

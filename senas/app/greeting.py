@@ -17,7 +17,9 @@ from senas.report.time_left import duration
 from senas.study.loop import Ending
 
 
-def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Sequence[str]) -> None:
+def greet(
+    terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Sequence[str], *, at_once: int = 1
+) -> None:
     config, data = setup.config, setup.data
     done = sum(trial.counts for trial in known)
     channels, height, width = data.shape
@@ -33,6 +35,8 @@ def greet(terminal: Terminal, setup: Setup, known: Sequence[Trial], outside: Seq
         lines.append(f"constraints: {bounds}; what breaks one is not trained, and counts as no trial")
     if setup.timing:
         lines.append(f"latency is measured before training: {setup.timing.words}")
+    if at_once > 1:
+        lines.append(f"{at_once} trainings at a time (evaluator.workers)")
     lines += [f"starting point {name} is not in the space, and left out" for name in outside]
     if any(trial.trained for trial in known):
         of = f" of {config.study.trials}" if done < config.study.trials else ""

@@ -72,6 +72,7 @@ class TrainerConfig:
 @dataclass
 class EvaluatorConfig:
     name: str = MISSING
+    workers: int | None = None
 
 
 @dataclass
@@ -229,6 +230,7 @@ class TrainConfig:
     first_seed: int = MISSING
     name: str | None = None
     trainer: TrainerConfig = MISSING
+    evaluator: EvaluatorConfig = field(default_factory=lambda: EvaluatorConfig("standalone"))
     tracking: TrackingConfig = MISSING
     data: dict[str, Any] | None = None
     backbone: BackboneConfig | None = None

@@ -34,6 +34,7 @@ from senas.study.loop import Ending, Plan, Search
 from senas.study.optuna import open_proposer
 from senas.study.schedule import RESULTS
 from senas.study.storage import storage_kept
+from senas.training.side_by_side import at_once, side_by_side
 
 
 def main(config: SearchConfig) -> None:
@@ -57,6 +58,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
     seeds = seeds_of(config)
     sampler(0)  # made for every proposal later; a mistake in it shows here, before anything is written
     setup.evaluator.check()
+    evaluator = side_by_side(setup.evaluator, config.evaluator.workers, config.study.trials)
     if (setup.folder.path / RESULTS).exists():
         raise StudyError(f"study.name: {setup.folder.path} holds trainings of senas train; give another name")
     start, outside = setup.start()
@@ -80,7 +82,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             known = proposer.trials()
             if not (only_audit and setup.folder.config.exists()):  # a study goes on as it was launched, not as audited
                 write_whole(setup.folder.config, yaml.safe_dump(setup.resolved(), sort_keys=False).encode())
-            greet(terminal, setup, known, outside)
+            greet(terminal, setup, known, outside, at_once=at_once(evaluator))
             recorder = _recorder(setup, terminal)
         except (SenasError, OSError):
             if fresh:
@@ -102,7 +104,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             constraints=setup.constraints,
             after=partial(_replicate, setup, Confirmation(replicates_of(config), seeds_of(config))),
         )
-        search = Search(plan, proposer, setup.evaluator, recorder, progress, trials=known)
+        search = Search(plan, proposer, evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
         found: Audited | None = None
         findings: Findings | None = None
@@ -140,12 +142,11 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
 
 
 def _replicate(setup: Setup, confirmation: Confirmation, trials: Sequence[Trial]) -> Wanted | None:
-    """What to train again once the trials are there; nothing where none came to its end."""
-    standing = setup.standing(list(trials))
-    spent = not confirmation.left(trials)
-    if spent or not standing.measured:
+    """What to train again once the trials are there, or running; nothing where none came to its end."""
+    ended = [trial for trial in trials if trial.status is not Status.RUNNING]
+    if not confirmation.left(trials) or not setup.standing(ended).measured:
         return None
-    return confirmation.next(setup.verdict(list(trials), effort=EFFORT), trials)
+    return confirmation.next(setup.verdict(ended, effort=EFFORT), trials)
 
 
 def _check_latency(setup: Setup) -> None:

@@ -27,6 +27,7 @@ from senas.report.training import TrainingProgress
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Plan, Search, weights_path
 from senas.study.schedule import RESULTS, Schedule
+from senas.training.side_by_side import side_by_side
 
 
 def main(config: TrainConfig) -> None:
@@ -39,6 +40,7 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
     terminal = Terminal()
     training = training_of(config)
     training.evaluator.check()
+    evaluator = side_by_side(training.evaluator, config.evaluator.workers, len(training.jobs))
     with Interrupt() as interrupt, training.folder.locked() as fresh:
         folder = training.folder.path
         try:
@@ -69,7 +71,7 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
             bar=config.progress,
             contenders=training.contenders,
         )
-        search = Search(plan, proposer, training.evaluator, recorder, progress, trials=known)
+        search = Search(plan, proposer, evaluator, recorder, progress, trials=known)
         finished = False
         try:
             _greet(terminal, training, known)

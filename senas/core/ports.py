@@ -1,6 +1,6 @@
 """The three ports that the search loop joins: proposers choose, evaluators measure, recorders remember."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -75,8 +75,15 @@ class Evaluator(Protocol):
     def measure(self, job: Job) -> Scores:
         """What is measured of a job's network before it is trained, such as its latency; empty where nothing is."""
 
-    def evaluate(self, jobs: Sequence[Job], report: Report, listen: Listen | None = None) -> Iterator[Result]:
-        """One result a job, in the order in which they finish."""
+    def evaluate(
+        self, jobs: Iterable[Job | None], report: Report, listen: Listen | None = None
+    ) -> Generator[Result, None, None]:
+        """One result a job, in the order of the jobs, whatever the order in which they finish.
+
+        jobs:  pulled when there is room for one more, so that what is asked for next can hang on the results so far.
+               How many are pulled before a result is yielded hangs on nothing but how many were, so that a search with
+               the same seeds proposes the same. None: there is no job before another result was yielded.
+        """
 
 
 class Recorder(Protocol):

@@ -28,6 +28,7 @@ class Failure(StrEnum):
 
     DIVERGED = "diverged"
     MEMORY = "out of memory"
+    KILLED = "killed"
 
 
 @dataclass(frozen=True, slots=True)

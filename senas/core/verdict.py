@@ -1,7 +1,7 @@
 """What a study can claim: its front and its recommendation, from all trainings together, and how sure both are."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -258,10 +258,10 @@ class Verdict:
             return self.replicates
         return sum(trial.origin == CONFIRM for trial in self.standing.trials)
 
-    def alike(self, config: SEConfig) -> list[SEConfig]:
-        """The configurations that were trained and have the blocks of this one at other places."""
-        options = sorted(self.space.encode(config).values())
-        return [c for c in self.first if c != config and sorted(self.space.encode(c).values()) == options]
+    def alike(self, config: SEConfig, coming: Collection[SEConfig] = ()) -> list[SEConfig]:
+        """The configurations that were trained, or are `coming`, and have the blocks of this one at other places."""
+        options, there = sorted(self.space.encode(config).values()), dict.fromkeys([*self.first, *coming])
+        return [c for c in there if c != config and sorted(self.space.encode(c).values()) == options]
 
     def _owed(self, more: More) -> int:
         """Trainings that replicates go to beside these: of baselines, and of the leader's blocks at random places."""

@@ -28,9 +28,9 @@ class SearchProgress:
 
     def __init__(self, terminal: Terminal, *, total: int, sites: tuple[Site, ...], bar: bool, seeds: int = 1) -> None:
         self.terminal, self.total, self.sites, self.seeds = terminal, total, sites, seeds
-        self.running: Trial | None = None
+        self.running: dict[int, Trial] = {}
         self.left: TimeLeft | None = None
-        self.share = 0.0
+        self.shares: dict[int, float] = {}  # of the running trials, that are behind them
         self.done = 0
         self.found: list[str] = []
         self.rejected = 0
@@ -67,33 +67,36 @@ class SearchProgress:
             earlier = [t.seconds for t in standing.trials if self._counts(t)]
             self.left = TimeLeft(self.total, self.done, earlier, time.monotonic)
         self.left.started()
-        self.running = trial
-        self._draw(0.0)
+        self.running[trial.number] = trial
+        self._draw(trial, 0.0)
 
     def epoch(self, trial: Trial, epoch: float, epochs: int) -> None:
         """`epoch` may be a fraction: 1.5 is half way through the second."""
-        self._draw(epoch / epochs)
+        self._draw(trial, epoch / epochs)
         if self.bar is None and time.monotonic() - self.said > SILENCE_SECONDS:
             self._say(f"trial {trial.number:>3}   epoch {epoch:.3g} of {epochs}  {self.words()}".rstrip())
 
     def words(self) -> str:
         """What the study has so far, and how long it will take."""
-        known = self.left and self.running and self._planned(self.running)  # how many replicates there will be is not
-        left = self.left.words(self.share) if self.left and known else ""
+        known = any(map(self._planned, self.running.values()))  # how many replicates there will be is not
+        left = self.left.words(*self.shares.values()) if self.left and known else ""
         rejected = f"{self.rejected} rejected" if self.rejected else ""
         return "  ".join(words for words in (*self.found, rejected, left) if words)
 
-    def _draw(self, share: float) -> None:
-        """The bar, with `share` of the running trial behind it; a replicate does not move it."""
-        self.share = share
+    def _draw(self, trial: Trial, share: float) -> None:
+        """The bar, with `share` of a running trial behind it; a replicate does not move it."""
+        if self._planned(trial):
+            self.shares[trial.number] = share
         if self.bar is None:
             return
-        if self.running and not self._planned(self.running):
-            words = f"{self.running.origin}, seed {self.running.seed}"
+        if not self.shares:
+            words = f"{trial.origin}, seed {trial.seed}"
             self.bar.update(self.task, completed=self.done, description=words)
         else:
-            number = min(self.done + 1, self.total)
-            self.bar.update(self.task, completed=self.done + share, description=f"{self.what} {number} of {self.total}")
+            first, last = (min(self.done + count, self.total) for count in (1, len(self.shares)))
+            numbers = f"{self.what} {first}" if first == last else f"{self.what}s {first} to {last}"
+            behind = self.done + sum(self.shares.values())
+            self.bar.update(self.task, completed=behind, description=f"{numbers} of {self.total}")
 
     def finished(self, trial: Trial, standing: Standing) -> None:
         if trial.status is Status.REJECTED:
@@ -101,6 +104,8 @@ class SearchProgress:
             self._keep_rejected(trial)
             return
         self._say_rejected()
+        self.running.pop(trial.number, None)
+        self.shares.pop(trial.number, None)
         if self.left is not None:
             if self._planned(trial):
                 self.left.ended(counts=self._counts(trial))
@@ -109,7 +114,6 @@ class SearchProgress:
         silent = time.monotonic() - self.said > SILENCE_SECONDS
         self._say(self._line(trial, standing))
         self.done = sum(map(self._counts, standing.trials))
-        self.share = 0.0
         self.found = _found(standing)
         if self.bar is None and silent and self.done < self.total and self.left:
             self._say(f"{self.done} of {self.total} {self.what}s  {self.words()}")

@@ -39,12 +39,12 @@ class TimeLeft:
         """Time went by with what is beside the trials, and none of them pays for it."""
         self.mark = self.clock()
 
-    def words(self, share: float) -> str:
+    def words(self, *shares: float) -> str:
         """`about 3 min left`, `2 to 4 min left`, `3 min 20 s left`; nothing where nothing is known.
 
-        share:  of the running trial that is behind it.
+        shares:  of each running trial, that is behind it.
         """
-        left = self.left(share)
+        left = self.left(*shares)
         if left is None:
             return ""
         likely, uncertain = left
@@ -56,16 +56,21 @@ class TimeLeft:
             return f"{least if unit == other else low} to {high} left"
         return f"{duration(likely)} left"
 
-    def left(self, share: float) -> tuple[float, float] | None:
+    def left(self, *shares: float) -> tuple[float, float] | None:
         """Seconds left, and one standard deviation of it; None where nothing is known yet."""
         known = self.seconds or self.earlier
         spent = self.clock() - self.begun
-        if not known and share <= 0:
+        behind = sum(shares)
+        if not known and behind <= 0:
             return None
-        usual = sum(known) / len(known) if known else spent / share
-        # The running trial by its own pace; what is beyond it by what trials took.
-        running = spent * (1 - share) / share if share > 0 else max(usual - spent, 0.0)
-        others = max(self.total - self.done - 1, 0)
+        usual = sum(known) / len(known) if known else spent / behind
+        if len(shares) > 1:  # `usual` is the time from one's end to the next one's, whoever trains
+            running = (len(shares) - behind) * usual
+        elif behind > 0:  # the running trial by its own pace; what is beyond it by what trials took
+            running = spent * (1 - behind) / behind
+        else:
+            running = max(usual - spent, 0.0)
+        others = max(self.total - self.done - max(len(shares), 1), 0)
         n = len(known)
         spread = math.sqrt(sum((s - usual) ** 2 for s in known) / (n - 1)) if n > 1 else usual / 2
         uncertain = spread * math.sqrt(others + others**2 / max(n, 1))

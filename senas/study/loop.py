@@ -1,7 +1,8 @@
 """Propose, evaluate, tell, record: the loop that joins the ports. It imports no framework."""
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -50,7 +51,8 @@ class Plan:
     seeds:        that proposals take.
     before:       trainings to do first; one whose result the study has is passed over.
     after:        asked for one more training once the trials are there, again and again until it answers None. It is
-                  handed all trials that ended, and must not answer with a training that is among them.
+                  handed all trials that ended or are running, and must not answer with a training that is among them.
+                  While trials are running, None is no last word: it is asked again when one ended.
     weights:      folder for the weights of the trials that `kept` names.
     kept:         told all trials that ended, the numbers of those whose weights stay; None: what `Standing.kept` says.
     checkpoints:  folder for what a training that is broken off goes on from; None saves nothing.
@@ -75,7 +77,12 @@ class Plan:
 
 @dataclass(slots=True)
 class Search:
-    """One run of a study's loop, from where its proposer's storage stands until the plan is fulfilled."""
+    """One run of a study's loop, from where its proposer's storage stands until the plan is fulfilled.
+
+    trials:   those that ended.
+    running:  those that the evaluator has, in the order in which it was given them.
+    held:     proposed while the very training was running; answered when it ends.
+    """
 
     plan: Plan
     proposer: Proposer
@@ -83,43 +90,101 @@ class Search:
     recorder: Recorder
     listener: Listener
     trials: list[Trial] = field(default_factory=list)
+    running: list[Trial] = field(default_factory=list)
+    held: list[Trial] = field(default_factory=list)
 
     def run(self, interrupt: Interrupt) -> Ending:
         """Raises EvaluationError where three trials in a row fail alike, KeyboardInterrupt when interrupted."""
         self.trials = [trial for trial in self.proposer.trials() if trial.status is not Status.RUNNING]
+        self.running, self.held = [], []
         self._clear_weights()
-        for wanted in self.plan.before:
+
+        def report(job: Job, epoch: int, scores: Scores) -> bool:
+            trial = self._trained_by(job)
+            self.listener.epoch(trial, epoch, job.epochs)
+            stop = self.proposer.report(trial, epoch, scores)
+            with interrupt.shield():
+                self.recorder.epoch(trial, epoch, scores)
+            return stop
+
+        def listen(job: Job, pulse: Pulse) -> None:
+            trial = self._trained_by(job)
+            self.listener.epoch(trial, pulse.epochs, job.epochs)
+            with interrupt.shield():
+                self.recorder.pulse(trial, pulse)
+
+        with closing(self.evaluator.evaluate(self._jobs(interrupt), report, listen)) as results:
+            for result in results:
+                trial = self._trained_by(result.job)
+                self.running.remove(trial)
+                self._end(_ended(trial, result, self.plan.objective), interrupt)
+                for trial, earlier in [(trial, self._earlier(trial)) for trial in self.held]:
+                    if earlier is not None:
+                        self.held.remove(trial)
+                        self._end(_answered(trial, earlier), interrupt)
+        return Ending.EXHAUSTED if self._counted < self.plan.trials else Ending.BUDGET
+
+    def _jobs(self, interrupt: Interrupt) -> Iterator[Job | None]:
+        """A job for each trial that has to be trained; the others end here. None: first a result is needed."""
+        for ask in self._asks():
+            if ask is None:
+                yield None
+                continue
+            with interrupt.shield():
+                trial = ask()
+            if any(_same(trial, other) for other in self.running):
+                self.held.append(trial)
+                yield None
+            elif (earlier := self._earlier(trial)) is not None:
+                self._end(_answered(trial, earlier), interrupt)
+            else:
+                job, broken = self._job(trial)
+                if broken:
+                    self._end(replace(trial, status=Status.REJECTED, scores=job.costs, reason=broken), interrupt)
+                else:
+                    self._begin(trial, interrupt)
+                    yield job
+
+    def _asks(self) -> Iterator[Callable[[], Trial] | None]:
+        """What to ask the proposer, one after the other; None where that hangs on a trial that is running."""
+        plan = self.plan
+        for wanted in plan.before:
             if self._earlier(wanted) is None:
-                self._take(partial(self.proposer.ask_for, wanted), interrupt)
-        ending = self._search(interrupt)
-        while self.plan.after and (more := self.plan.after(self.trials)):
-            if same := [t.number for t in self.trials if (t.config, t.seed) == (more.config, more.seed)]:
+                yield partial(self.proposer.ask_for, wanted)
+        while self._counted + sum(trial.proposed for trial in self.running) < plan.trials and not self._exhausted():
+            yield self._propose
+        while plan.after:
+            there = [*self.trials, *self.running]
+            more = plan.after(there)
+            if more is None and not self.running:
+                return
+            if more is not None and (same := [trial.number for trial in there if _same(trial, more)]):
                 raise ValueError(f"{more} was asked for, and is trial {same[0]} already")
-            self._take(partial(self.proposer.ask_for, more), interrupt)
-        return ending
+            yield partial(self.proposer.ask_for, more) if more else None
 
-    def _search(self, interrupt: Interrupt) -> Ending:
-        while sum(trial.counts for trial in self.trials) < self.plan.trials:
-            if self._exhausted():
-                return Ending.EXHAUSTED
-            self._take(self._propose, interrupt)
-        return Ending.BUDGET
+    @property
+    def _counted(self) -> int:
+        return sum(trial.counts for trial in self.trials)
 
-    def _take(self, ask: Callable[[], Trial], interrupt: Interrupt) -> None:
-        """One trial, from the asking to the end."""
+    def _trained_by(self, job: Job) -> Trial:
+        return next(trial for trial in self.running if _same(trial, job))
+
+    def _begin(self, trial: Trial, interrupt: Interrupt) -> None:
+        self.running.append(trial)
+        self.listener.started(trial, self.plan.standing(self.trials))
         with interrupt.shield():
-            trial = ask()
-        earlier = self._earlier(trial)
-        finished = self._evaluated(trial, interrupt) if earlier is None else _answered(trial, earlier)
+            self.recorder.begin(trial)
+
+    def _end(self, trial: Trial, interrupt: Interrupt) -> None:
         with interrupt.shield():
-            self._remember(finished)
+            self._remember(trial)
         stop_when_hopeless(self.trials)
 
     def _exhausted(self) -> bool:
         """Whether everything that closed forms do not rule out was tried, with every seed that proposals take."""
         if self.plan.size is None:
             return False
-        there = [trial for trial in self.trials if not self.plan.constraints.rules_out(trial.scores)]
+        there = [trial for trial in self.trials if not self.plan.constraints.rules_out(trial.scores)] + self.running
         too_slow = {trial.config for trial in there if trial.status is Status.REJECTED}  # whatever the seed is
         tried = {(t.config, t.seed) for t in there if t.config not in too_slow and t.seed in self.plan.seeds}
         seeds = self.plan.seeds.rotated
@@ -137,36 +202,14 @@ class Search:
         same = [trial for trial in self.trials if trial.repeats is None and trial.config == asked.config]
         return next((t for t in same if t.seed == asked.seed or t.status is Status.REJECTED), None)
 
-    def _evaluated(self, trial: Trial, interrupt: Interrupt) -> Trial:
-        """Trained, unless it costs too much: what closed forms rule out is not even measured."""
+    def _job(self, trial: Trial) -> tuple[Job, str]:
+        """What to train, and which constraint that breaks: what closed forms rule out is not even measured."""
         plan, weights = self.plan, self._weights_of(trial.number)
         job = Job(trial.config, trial.seed, plan.epochs, weights, self._checkpoint_of(trial), plan.test)
         costs = self.evaluator.costs(job)
         if not plan.constraints.broken(costs):
             costs = {**costs, **self.evaluator.measure(job)}
-        if reason := plan.constraints.broken(costs):
-            return replace(trial, status=Status.REJECTED, scores=costs, reason=reason)
-        return self._train(trial, replace(job, costs=costs), interrupt)
-
-    def _train(self, trial: Trial, job: Job, interrupt: Interrupt) -> Trial:
-        self.listener.started(trial, self.plan.standing(self.trials))
-        with interrupt.shield():
-            self.recorder.begin(trial)
-
-        def report(job: Job, epoch: int, scores: Scores) -> bool:
-            self.listener.epoch(trial, epoch, job.epochs)
-            stop = self.proposer.report(trial, epoch, scores)
-            with interrupt.shield():
-                self.recorder.epoch(trial, epoch, scores)
-            return stop
-
-        def listen(job: Job, pulse: Pulse) -> None:
-            self.listener.epoch(trial, pulse.epochs, job.epochs)
-            with interrupt.shield():
-                self.recorder.pulse(trial, pulse)
-
-        (result,) = self.evaluator.evaluate([job], report, listen)
-        return _ended(trial, result, self.plan.objective)
+        return replace(job, costs=costs), plan.constraints.broken(costs)
 
     def _remember(self, trial: Trial) -> None:
         """The truth first, then what can be rebuilt from it."""
@@ -184,9 +227,10 @@ class Search:
         """Only weights that a pick may name are kept; the others can be had again from the seed."""
         plan = self.plan
         numbers = plan.kept(self.trials) if plan.kept else plan.standing(self.trials).kept()
-        kept = {self._weights_of(number) for number in numbers}
-        for path in self.plan.weights.glob("trial-*"):
-            if path not in kept:
+        running = [trial.number for trial in self.running]
+        kept = {self._weights_of(number).stem for number in (*numbers, *running)}  # also what is being written
+        for path in plan.weights.glob("trial-*"):
+            if path.stem not in kept:
                 path.unlink()
 
     def _weights_of(self, number: int) -> Path:
@@ -201,6 +245,11 @@ class Search:
 def weights_path(folder: Path, number: int) -> Path:
     """Where the weights of a trial lie."""
     return folder / f"trial-{number}.safetensors"
+
+
+def _same(trial: Trial, other: Trial | Job | Wanted) -> bool:
+    """Whether it is the very training."""
+    return (trial.config, trial.seed) == (other.config, other.seed)
 
 
 def _answered(trial: Trial, earlier: Trial) -> Trial:

@@ -60,6 +60,7 @@ class OptunaProposer:
     named: str = ""
     constraints: Constraints = field(default_factory=Constraints)
     asked: dict[int, optuna.Trial] = field(default_factory=dict)
+    running: dict[int, Trial] = field(default_factory=dict)  # as they were asked for
 
     def trials(self) -> list[Trial]:
         frozen = self.study.get_trials(deepcopy=False)
@@ -106,6 +107,7 @@ class OptunaProposer:
 
     def tell(self, trial: Trial) -> None:
         running = self.asked.pop(trial.number)
+        self.running.pop(trial.number)
         running.set_user_attr(RECORD, record_of(trial))
         for name, excess in self.constraints.excess(trial.scores).items():
             running.set_constraint(name, excess)
@@ -115,7 +117,7 @@ class OptunaProposer:
     def _running(self, asked: optuna.Trial, config: SEConfig) -> Trial:
         self.asked[asked.number] = asked
         origin = asked.user_attrs.get(ORIGIN, SAMPLER)
-        return Trial(
+        self.running[asked.number] = Trial(
             number=asked.number,
             status=Status.RUNNING,
             config=config,
@@ -124,6 +126,7 @@ class OptunaProposer:
             origin=origin,
             sampler=self.named if origin == SAMPLER else "",
         )
+        return self.running[asked.number]
 
     def _waiting(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
@@ -136,7 +139,8 @@ class OptunaProposer:
 
     def _ask(self) -> optuna.Trial:
         told = len(self.study.get_trials(deepcopy=False, states=tuple(STATUSES)))
-        self._reseed(f"{told}")
+        # Of several that are asked before one is told, each draws anew.
+        self._reseed(f"{told} {len(self.asked)}" if self.asked else f"{told}")
         asked = self.study.ask()
         if self.space.choices:
             # What a model proposes is drawn here, all at once; what is left is drawn with a seed for each name. So it
@@ -158,7 +162,7 @@ class OptunaProposer:
 
     def _untried(self) -> tuple[SEConfig, int]:
         """A configuration and its seed. Where each configuration has a trial, one that a seed was not tried with."""
-        trials, number = self.trials(), len(self.study.get_trials(deepcopy=False))
+        trials, number = [*self.trials(), *self.running.values()], len(self.study.get_trials(deepcopy=False))
         new = self._draw({trial.config for trial in trials}, number)
         if new is not None:
             return new, self.seeds.of(number)

@@ -35,6 +35,7 @@ class Schedule:
     jobs: Sequence[tuple[SEConfig, int]]
     fingerprint: Mapping[str, object]
     done: list[Trial] = field(init=False)
+    asked: list[Trial] = field(default_factory=list)  # and not told
 
     def __post_init__(self) -> None:
         self.done = self._read()
@@ -45,12 +46,16 @@ class Schedule:
         return [trial for trial in self.done if (trial.config, trial.seed) in wanted]
 
     def ask(self) -> Trial:
-        ended = {(trial.config, trial.seed) for trial in self.done}
-        config, seed = next(job for job in self.jobs if job not in ended)
-        number = 1 + max((trial.number for trial in self.done), default=-1)
-        return Trial(
-            number=number, status=Status.RUNNING, config=config, seed=seed, started=time.time(), origin="schedule"
+        there = [*self.done, *self.asked]
+        begun = {(trial.config, trial.seed) for trial in there}
+        config, seed = next(job for job in self.jobs if job not in begun)
+        number = 1 + max((trial.number for trial in there), default=-1)
+        self.asked.append(
+            Trial(
+                number=number, status=Status.RUNNING, config=config, seed=seed, started=time.time(), origin="schedule"
+            )
         )
+        return self.asked[-1]
 
     def ask_untried(self) -> Trial:
         raise SpaceError("a fixed list of trainings has no untried ones")
@@ -70,6 +75,7 @@ class Schedule:
             file.flush()
             os.fsync(file.fileno())
         self.done.append(trial)
+        self.asked = [asked for asked in self.asked if asked.number != trial.number]
 
     def _read(self) -> list[Trial]:
         if not self.file.exists():

@@ -12,14 +12,14 @@ import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from senas.core.config import SEConfig
 from senas.core.effects import Effects, Observation, fit
 from senas.core.objective import Objective, Penalized, judged, score
 from senas.core.space import SearchSpace
 from senas.core.trial import Status
-from senas.study.written import STATUSES, trial_of
+from senas.study.written import STATUSES, config_of, trial_of
 
 RESTARTS = 4
 """Random configurations from which the best of a truth is looked for, by changing one choice at a time."""
@@ -58,13 +58,14 @@ class EffectsSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         told = [trial_of(frozen, self.space) for frozen in study.get_trials(deepcopy=False, states=tuple(STATUSES))]
+        running = [config_of(t, self.space) for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
         trained = [done for done in told if done.status is Status.COMPLETE and done.repeats is None]
         if len(trained) < self.startup:
             return self._encoded(self._random())
         metric = judged(self.objective)
         seen = [Observation(t.config, t.seed, score(t.scores, metric)) for t in trained[-NEWEST:]]
         effects = fit(self.space, seen, interactions=self.interactions, seed=self.seed, effort=EFFORT)
-        return self._encoded(self._best(effects, {t.config for t in told}))
+        return self._encoded(self._best(effects, {*(t.config for t in told), *(c for c in running if c is not None)}))
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -4,6 +4,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from senas.core.config import SEConfig
 from senas.core.space import SearchSpace
 from senas.core.trial import SAMPLER, Failure, Status, Trial
 from senas.errors import StudyError
@@ -42,6 +43,13 @@ def record_of(trial: Trial) -> dict[str, Any]:
     if trial.sampler:
         record["sampler"] = trial.sampler
     return record
+
+
+def config_of(frozen: FrozenTrial, space: SearchSpace) -> SEConfig | None:
+    """What a trial proposes; None while that is being asked for."""
+    if any(choice.name not in frozen.params for choice in space.choices):
+        return None
+    return space.draw(lambda name, _: str(frozen.params[name]))
 
 
 def trial_of(frozen: FrozenTrial, space: SearchSpace) -> Trial:

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,9 +69,17 @@ class Standalone:
                 f"{str(error).splitlines()[0]}; trainer=default runs anywhere"
             ) from error
 
-    def evaluate(self, jobs: Sequence[Job], report: Report, listen: Listen | None = None) -> Iterator[Result]:
+    @property
+    def macs_a_batch(self) -> int:
+        """Multiply-accumulates of the backbone for a batch, forward."""
+        return self.backbone_macs * self.data.batch_size
+
+    def evaluate(
+        self, jobs: Iterable[Job | None], report: Report, listen: Listen | None = None
+    ) -> Generator[Result, None, None]:
         for job in jobs:
-            yield self._train(job, report, listen)
+            assert job is not None  # each result is yielded before the next job is pulled
+            yield self.train(job, report, listen)
 
     def network(self, job: Job) -> nn.Module:
         """The job's network as training starts with it."""
@@ -93,7 +101,7 @@ class Standalone:
         """Latency of the job's network and how far its quartiles lie apart, where there is a stopwatch."""
         return {} if self.stopwatch is None else self.stopwatch(self.network(job)).scores
 
-    def _train(self, job: Job, report: Report, listen: Listen | None) -> Result:
+    def train(self, job: Job, report: Report, listen: Listen | None) -> Result:
         start = time.monotonic()
         costs = {**self.costs(job), **job.costs}
         watch = Watch(
@@ -104,7 +112,7 @@ class Standalone:
         tested: Mapping[str, float] = {}
         failure, reason = None, ""
         try:
-            with _quiet(), _threads(self.device.threads or threads_for(self.backbone_macs * self.data.batch_size)):
+            with _quiet(), _threads(self.device.threads or threads_for(self.macs_a_batch)):
                 task, tested = self._fit(job, watch)
             if watch.diverged:
                 failure, reason = Failure.DIVERGED, f"the loss is not finite after epoch {len(watch.curve) + 1}"

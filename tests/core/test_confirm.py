@@ -47,7 +47,7 @@ def claims(trained, *, leads=NONE, baselines=(), settled=True):
         space=SPACE,
         first=dict.fromkeys(configs),
         seed=0,
-        alike=lambda leader: Verdict.alike(found, leader),
+        alike=lambda leader, coming: Verdict.alike(found, leader, coming),
     )
     return found
 

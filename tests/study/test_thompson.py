@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from senas.core.block import Placement
 from senas.core.config import SEConfig
@@ -153,7 +154,7 @@ def proposed(monkeypatch):
         monkeypatch.setattr("senas.study.thompson.fit", fit)
         monkeypatch.setattr("senas.study.thompson.trial_of", lambda trial, _: trial)
         trials = list(trials) or [told(NONE)]
-        study = SimpleNamespace(get_trials=lambda **_: trials)
+        study = SimpleNamespace(get_trials=lambda states, **_: [] if TrialState.RUNNING in states else trials)
         sampler = EffectsSampler(space=space, objective=objective, seed=seed, startup=1)
         chosen = sampler.sample_relative(study, None, {})
         return space.draw(lambda name, _: chosen[name])

@@ -1,0 +1,203 @@
+"""The evaluator that trains several configurations at once, each by itself in a process of its own.
+
+A small network keeps one core busy and no more: on a machine with several, that many trainings go on side by side, each
+number by number what `Standalone` computes with as many threads. Processes are forked, so that they begin at once with
+the data and the backbone as they are, and share their memory.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import torch
+
+from senas.core.objective import Scores
+from senas.core.ports import Listen, Pulse, Report
+from senas.core.trial import Failure, Job, Result, Status
+from senas.errors import EvaluationError, SenasError
+from senas.training.standalone import Standalone
+
+AT_ONCE = 4
+"""Trainings at once where nobody says how many: a search learns nothing from those that are running."""
+KILL_AT_DEATH_OF_PARENT = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+def possible() -> bool:
+    """Whether trainings can go on in processes beside each other here: on Linux, with nothing on a GPU yet."""
+    return sys.platform == "linux" and not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+
+
+class Processes:
+    """Trains up to `at_once` jobs at the same time, by `standalone`.
+
+    A process that dies, as where memory runs out, fails its job and no other one.
+    """
+
+    def __init__(self, standalone: Standalone, at_once: int) -> None:
+        self.standalone, self.at_once = standalone, at_once
+
+    def costs(self, job: Job) -> Scores:
+        return self.standalone.costs(job)
+
+    def measure(self, job: Job) -> Mapping[str, float]:
+        return self.standalone.measure(job)
+
+    def evaluate(
+        self, jobs: Iterable[Job | None], report: Report, listen: Listen | None = None
+    ) -> Generator[Result, None, None]:
+        coming, workers = iter(jobs), _Workers(self.standalone, self.at_once, report, listen)
+        flying: deque[Job] = deque()
+        more = True
+        try:
+            while True:
+                # Never more than so many that no result was yielded of, also where a later one ended earlier: which
+                # results are known when the next job is asked for must not hang on which process is the faster one.
+                while more and len(flying) < self.at_once:
+                    try:
+                        job = next(coming)
+                    except StopIteration:
+                        more = False
+                        break
+                    if job is None:
+                        break
+                    workers.begin(job)
+                    flying.append(job)
+                if not flying:
+                    return
+                yield workers.result(flying.popleft())
+        finally:
+            workers.end()
+
+
+class _Workers:
+    """The processes, and who does what."""
+
+    def __init__(self, standalone: Standalone, at_once: int, report: Report, listen: Listen | None) -> None:
+        self.standalone, self.at_once, self.report, self.listen = standalone, at_once, report, listen
+        self.idle: list[_Worker] = []
+        self.busy: dict[Connection, _Worker] = {}
+        self.results: list[Result] = []
+
+    def begin(self, job: Job) -> None:
+        """Hands a job to a process that has none, a new one where there is none."""
+        worker = self.idle.pop() if self.idle else _Worker(self.standalone)
+        worker.begin(job)
+        self.busy[worker.pipe] = worker
+
+    def result(self, job: Job) -> Result:
+        """Waits for this one; others that come in the meantime are kept."""
+        while not (there := [result for result in self.results if result.job == job]):
+            for pipe in wait(list(self.busy)):
+                assert isinstance(pipe, Connection)
+                self._hear(self.busy[pipe])
+        self.results.remove(there[0])
+        return there[0]
+
+    def end(self) -> None:
+        for worker in (*self.idle, *self.busy.values()):
+            worker.kill()
+
+    def _hear(self, worker: "_Worker") -> None:
+        try:
+            kind, said = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self.results.append(worker.died())
+            del self.busy[worker.pipe]
+            return
+        if kind == "epoch":
+            worker.pipe.send(self.report(worker.job, *said))
+        elif kind == "pulse" and self.listen is not None:
+            self.listen(worker.job, said)
+        elif kind == "error":
+            raise said
+        elif kind == "result":
+            self.results.append(said)
+            self.idle.append(self.busy.pop(worker.pipe))
+
+
+class _Worker:
+    """A process that trains one job after the other."""
+
+    job: Job
+
+    def __init__(self, standalone: Standalone) -> None:
+        self.pipe, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("fork")
+        self.process = context.Process(target=_work, args=(standalone, theirs, os.getpid()), daemon=True)
+        with warnings.catch_warnings():
+            # Other threads there may be draw the bar or write to MLflow, and hold nothing that a training takes.
+            warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*multi-threaded.*fork")
+            self.process.start()
+        theirs.close()
+
+    def begin(self, job: Job) -> None:
+        self.job, self.begun = job, time.monotonic()
+        self.pipe.send(job)
+
+    def died(self) -> Result:
+        """What becomes of the job of a process that is no more."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return Result(
+            job=self.job,
+            status=Status.FAILED,
+            failure=Failure.KILLED,
+            reason=f"its process ended ({how})" + (", as where memory runs out" if code == -signal.SIGKILL else ""),
+            seconds=time.monotonic() - self.begun,
+        )
+
+    def kill(self) -> None:
+        """Whatever it is at: what it saves is whole or not at all."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _work(standalone: Standalone, pipe: Connection, parent: int) -> None:
+    """The life of a process: jobs in, epochs, pulses and results out."""
+    # Ctrl-C reaches all processes of a terminal: what it means is for the first one to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # The lock on the study's folder is shared with this process: it must not outlive the one that is gone.
+    ctypes.CDLL(None).prctl(KILL_AT_DEATH_OF_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+    def report(job: Job, epoch: int, scores: Scores) -> bool:
+        pipe.send(("epoch", (epoch, dict(scores))))
+        return bool(pipe.recv())
+
+    def listen(job: Job, pulse: Pulse) -> None:
+        pipe.send(("pulse", pulse))
+
+    try:
+        while True:
+            pipe.send(("result", standalone.train(pipe.recv(), report, listen)))
+    except EOFError:
+        pass
+    except BaseException as error:
+        pipe.send(("error", _to_be_sent(error)))
+    os._exit(0)  # what the first process opened is for it to close
+
+
+def _to_be_sent(error: BaseException) -> BaseException:
+    """The error with where it was, or, where it cannot be pickled, its words."""
+    if not isinstance(error, SenasError):  # these say it all in one line
+        error.add_note("".join(traceback.format_tb(error.__traceback__)))
+    try:
+        again: Any = pickle.loads(pickle.dumps(error))
+    except Exception:
+        again = None
+    return error if isinstance(again, type(error)) else EvaluationError(f"{type(error).__name__}: {error}")

@@ -1,0 +1,49 @@
+"""Which evaluator trains: one training at a time, or several beside each other."""
+
+from dataclasses import replace
+
+import torch
+
+from senas.core.ports import Evaluator
+from senas.errors import ConfigError
+from senas.training.processes import AT_ONCE, Processes, possible
+from senas.training.standalone import Standalone, threads_for
+
+
+def side_by_side(standalone: Standalone, workers: int | None, trainings: int) -> Evaluator:
+    """What trains so many jobs, `workers` at a time.
+
+    Where nobody says how many: one a core, AT_ONCE at most; a single one on a GPU, and where latency is measured, which
+    a training beside it would disturb. The cores are divided among them. Raises ConfigError for several where there can
+    be only one.
+    """
+    cores = torch.get_num_threads()
+    alone = _alone(standalone)
+    if workers is None:
+        at_once = 1 if alone else max(1, min(AT_ONCE, cores // (standalone.device.threads or 1), trainings))
+    else:
+        at_once = workers
+        if at_once > 1 and alone:
+            raise ConfigError(f"evaluator.workers={at_once}: {alone}; evaluator.workers=1 trains one after the other")
+    if at_once == 1:
+        return standalone
+    if standalone.device.threads is None:
+        threads = min(threads_for(standalone.macs_a_batch), max(1, cores // at_once))
+        standalone.device = replace(standalone.device, threads=threads)
+    return Processes(standalone, at_once)
+
+
+def _alone(standalone: Standalone) -> str:
+    """Why trainings cannot go on beside each other; empty where they can."""
+    if standalone.stopwatch is not None:
+        return "latency is measured, which trainings beside it would disturb"
+    if standalone.device.accelerator not in ("cpu", "auto") or (
+        standalone.device.accelerator == "auto" and torch.accelerator.is_available()
+    ):
+        return f"trainer.accelerator={standalone.device.accelerator} is one device, that trainings would share"
+    return "" if possible() else "trainings beside each other need Linux"
+
+
+def at_once(evaluator: Evaluator) -> int:
+    """How many trainings it has at a time."""
+    return evaluator.at_once if isinstance(evaluator, Processes) else 1
