@@ -92,6 +92,9 @@ class _Workers:
     def begin(self, job: Job) -> None:
         """Hands a job to a process that has none, a new one where there is none."""
         worker = self.idle.pop() if self.idle else _Worker(self.standalone)
+        if not worker.process.is_alive():  # since its last job
+            worker.kill()
+            worker = _Worker(self.standalone)
         worker.begin(job)
         self.busy[worker.pipe] = worker
 
@@ -109,14 +112,14 @@ class _Workers:
             worker.kill()
 
     def _hear(self, worker: "_Worker") -> None:
-        try:
-            kind, said = worker.pipe.recv()
-        except (EOFError, ConnectionResetError):
-            self.results.append(worker.died())
-            del self.busy[worker.pipe]
+        message = worker.heard()
+        if message is None:
+            self._bury(worker)
             return
+        kind, said = message
         if kind == "epoch":
-            worker.pipe.send(self.report(worker.job, *said))
+            if not worker.told(self.report(worker.job, *said)):
+                self._bury(worker)
         elif kind == "pulse" and self.listen is not None:
             self.listen(worker.job, said)
         elif kind == "error":
@@ -124,6 +127,10 @@ class _Workers:
         elif kind == "result":
             self.results.append(said)
             self.idle.append(self.busy.pop(worker.pipe))
+
+    def _bury(self, worker: "_Worker") -> None:
+        del self.busy[worker.pipe]
+        self.results.append(worker.died())
 
 
 class _Worker:
@@ -145,9 +152,26 @@ class _Worker:
         self.job, self.begun = job, time.monotonic()
         self.pipe.send(job)
 
+    def heard(self) -> tuple[str, Any] | None:
+        """What it says; None where it is no more."""
+        try:
+            message: tuple[str, Any] = self.pipe.recv()
+        except (EOFError, ConnectionError):
+            return None
+        return message
+
+    def told(self, answer: bool) -> bool:
+        """Answers, and says whether there is anybody to hear it."""
+        try:
+            self.pipe.send(answer)
+        except ConnectionError:
+            return False
+        return True
+
     def died(self) -> Result:
         """What becomes of the job of a process that is no more."""
         self.process.join()
+        self.pipe.close()
         code = self.process.exitcode or 0
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return Result(

@@ -905,3 +905,126 @@ def test_the_sampler_learns_what_is_rejected(limited, run, open_study, tmp_path,
         rejected[sampler] = sum(trial.status is Status.REJECTED for trial in one.trials)
     print(rejected)
     assert rejected["tpe"] < 0.7 * rejected["random"]
+
+
+# Several at a time
+
+
+class SideBySide(PlantedEvaluator):
+    """Has as many jobs as `at_once` before it yields a result."""
+
+    def __init__(self, planted, at_once, fails=()):
+        super().__init__(planted, fails)
+        self.at_once, self.longest = at_once, 0
+
+    def evaluate(self, jobs, report, listen):
+        flying, coming, more = [], iter(jobs), True
+        while more or flying:
+            while more and len(flying) < self.at_once:
+                job = next(coming, "over")
+                more = job != "over"
+                if job is None or not more:
+                    break
+                flying.append((job, next(super().evaluate([job], report, listen))))
+            self.longest = max(self.longest, len(flying))
+            if flying:
+                yield flying.pop(0)[1]
+
+
+@pytest.fixture
+def several(search, planted):
+    return lambda trials, at_once=3, fails=(), **study: search(
+        trials, evaluator=SideBySide(planted, at_once, fails), **study
+    )
+
+
+def test_a_search_of_several_at_a_time_ends_with_its_total_of_trials(several, run):
+    one = several(8)
+    assert run(one) is Ending.BUDGET
+    assert [trial.number for trial in one.trials if trial.counts] == list(range(8))
+    assert (one.evaluator.longest, one.running, one.held) == (3, [], [])
+
+
+def test_of_several_at_a_time_each_result_is_that_of_its_own_configuration(several, run, penalized, planted):
+    one = several(8)
+    run(one)
+    for trial in one.trials:
+        assert trial.values == pytest.approx(penalized.values(planted(trial.config)))
+
+
+def test_proposals_of_several_at_a_time_are_the_same_again_also_after_a_stop(several, run, journal):
+    whole = several(9)
+    run(whole)
+    proposed = [(trial.config, trial.seed) for trial in whole.trials]
+    journal.unlink()
+    broken = several(9)
+
+    def break_off(trial, front, hypervolume):
+        if trial.number == 4:
+            raise RuntimeError("stopped")
+
+    broken.recorder.record, record = break_off, broken.recorder.record
+    with pytest.raises(RuntimeError, match="stopped"):
+        run(broken)
+    broken.recorder.record = record
+    assert [trial.number for trial in broken.running] == [5, 6]
+    again = several(9)
+    run(again)
+    there = sorted(again.trials, key=lambda trial: trial.number)
+    assert [(trial.config, trial.seed) for trial in there] == proposed
+
+
+def test_a_training_that_is_running_is_not_begun_again_but_answered_when_it_ends(several, run, repeating):
+    repeating()
+    one = several(2, sampler="random")
+    run(one)
+    assert len({(job.config, job.seed) for job in one.evaluator.jobs}) == len(one.evaluator.jobs) == 2
+    assert {trial.repeats for trial in one.trials if not trial.counts} == {0}
+
+
+def test_an_exhausted_space_ends_a_search_of_several_at_a_time(several, run, tiny):
+    one = several(100, over=tiny)
+    assert run(one) is Ending.EXHAUSTED
+    assert sorted(map(str, {job.config for job in one.evaluator.jobs})) == sorted(map(str, tiny))
+    assert len(one.evaluator.jobs) == tiny.size
+
+
+def test_what_is_asked_for_after_the_search_sees_what_is_running(several, run, space):
+    seen = []
+
+    def after(trials):
+        seen.append([trial.number for trial in trials if trial.status is Status.RUNNING])
+        count = sum(trial.origin == "confirm" for trial in trials)
+        return Wanted(SEConfig(), 100 + count, "confirm") if count < 4 else None
+
+    one = several(4, after=after)
+    run(one)
+    assert [trial.seed for trial in one.trials if not trial.counts] == [100, 101, 102, 103]
+    assert max(map(len, seen)) == 2
+    assert seen[-1] == []
+
+
+def test_while_something_is_running_nothing_more_to_ask_is_no_last_word(several, run):
+    def after(trials):  # one more, once all that was searched has ended
+        ended = all(trial.status is not Status.RUNNING for trial in trials)
+        wanted = Wanted(SEConfig(), 100, "confirm")
+        return wanted if ended and not any(trial.seed == 100 for trial in trials) else None
+
+    one = several(4, after=after)
+    run(one)
+    assert [trial.seed for trial in one.trials if trial.origin == "confirm"] == [100]
+
+
+def test_weights_of_a_training_that_is_not_told_yet_are_left_alone(several, run, tmp_path):
+    there = []
+    one = several(6, kept=lambda trials: there.append(sorted(tmp_path.glob("weights/*"))) or [])
+    run(one)
+    assert [path.name for path in there[1]] == ["trial-0.safetensors", "trial-1.safetensors", "trial-2.safetensors"]
+    assert list(tmp_path.glob("weights/*")) == []
+
+
+def test_three_failures_in_a_row_end_a_search_of_several_at_a_time(several, run):
+    one = several(9, fails=9 * [MEMORY])
+    with pytest.raises(EvaluationError, match="failed in the same way"):
+        run(one)
+    assert len(one.trials) == 3
