@@ -16,7 +16,9 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -194,6 +196,8 @@ def _work(standalone: Standalone, pipe: Connection, parent: int) -> None:
     # Ctrl-C reaches all processes of a terminal: what it means is for the first one to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(OSError):  # where memory runs out, this one goes, and not the first process
+        Path("/proc/self/oom_score_adj").write_text("500")
     # The lock on the study's folder is shared with this process: it must not outlive the one that is gone.
     ctypes.CDLL(None).prctl(KILL_AT_DEATH_OF_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
