@@ -172,6 +172,8 @@ def recipe(trainer: TrainerConfig) -> Recipe:
         label_smoothing=trainer.label_smoothing,
         channels_last=trainer.channels_last,
         average=trainer.average,
+        clip=trainer.clip,
+        accumulate=trainer.accumulate,
     )
 
 

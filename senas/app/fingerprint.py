@@ -15,6 +15,9 @@ from senas.training.data import Images
 
 SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads", "evaluator.workers", "data.root", "data.download"}
 
+BEFORE: list[tuple[str, object]] = [("average", "none"), ("clip", None), ("accumulate", 1)]
+"""Options of the trainer that came later, as all was trained before: then they are not told."""
+
 
 def fingerprint_of(config: SearchConfig, measured: Timing | None = None) -> dict[str, object]:
     """What must not change while a study lives, by dotted key: space, setting, objective, seed.
@@ -42,8 +45,8 @@ def setting_of(parts: Mapping[str, Any], backbone: BackboneConfig) -> dict[str, 
     told = backbone_of(backbone).plain()
     # The width is always told, as by the studies from before anything else could be said of a backbone.
     parts = {**parts, "backbone": {"width": None, **told}}
-    if "trainer" in parts and parts["trainer"]["average"] == "none":  # as before there was another
-        parts["trainer"] = {key: value for key, value in parts["trainer"].items() if key != "average"}
+    if "trainer" in parts:
+        parts["trainer"] = {key: value for key, value in parts["trainer"].items() if (key, value) not in BEFORE}
     return {key: value for key, value in flatten(parts).items() if key not in SCORES_DO_NOT_DEPEND_ON}
 
 

@@ -67,6 +67,8 @@ class TrainerConfig:
     compile: bool = MISSING
     threads: int | None = None
     average: str = "none"
+    clip: float | None = None
+    accumulate: int = 1
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 from senas.app.checks import backbone as backbone_of
 from senas.app.commands import ways_out
-from senas.app.fingerprint import digest
+from senas.app.fingerprint import BEFORE, digest
 from senas.app.proposed import samplers, words_of
 from senas.app.schema import BackboneConfig, TrainerConfig
 from senas.app.wiring import Setup
@@ -26,7 +26,10 @@ from senas.report.findings import INTERVAL, Elsewhere, Findings
 from senas.report.table import FrontTable
 from senas.training.data import Images
 
-RECIPE = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "label_smoothing", "precision")
+RECIPE = (
+    *("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "label_smoothing", "precision"),
+    *("average", "clip", "accumulate"),
+)
 """What of the trainer's options an export tells."""
 SPLIT = ("train", "val", "test", "size", "channels", "split_seed")
 """What of the data's options an export tells, and senas train takes from it: which images are in which part, and their
@@ -232,9 +235,8 @@ def exported(setup: Setup, trials: list[Trial], findings: Findings) -> Exported:
 
 
 def recipe_of(trainer: TrainerConfig) -> dict[str, Any]:
-    """How it was trained, as provenance tells it. An average of the weights only where there is one."""
-    told = {key: value for key, value in asdict(trainer).items() if key in RECIPE}
-    return told if trainer.average == "none" else {**told, "average": trainer.average}
+    """How it was trained, as provenance tells it. What is seldom done, such as an average, only where it was done."""
+    return {key: value for key, value in asdict(trainer).items() if key in RECIPE and (key, value) not in BEFORE}
 
 
 def built(backbone: BackboneConfig, data: Images) -> dict[str, Any]:

@@ -13,7 +13,10 @@ AVERAGES = ("none", "ema", "swa")
 class Recipe:
     """How a network is trained. `lr` is the highest learning rate of the schedule, which spans the planned epochs.
 
-    average:  of the weights along the training, in the place of the last ones; see `training.average`.
+    average:     of the weights along the training, in the place of the last ones; see `training.average`.
+    clip:        the largest norm of all gradients together, to which larger ones are scaled; None leaves them.
+    accumulate:  batches whose gradients make a step together, as their mean; the last step of an epoch takes those
+                 that are left.
     """
 
     optimizer: str
@@ -23,6 +26,8 @@ class Recipe:
     label_smoothing: float
     channels_last: bool = False
     average: str = "none"
+    clip: float | None = None
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -37,6 +42,10 @@ class Recipe:
             raise ConfigError(f"trainer.weight_decay must be a number of at least 0, got {self.weight_decay}")
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {self.label_smoothing}")
+        if self.clip is not None and not 0 < self.clip < float("inf"):
+            raise ConfigError(f"trainer.clip must be a number above 0, got {self.clip}; null clips nothing")
+        if self.accumulate < 1:
+            raise ConfigError(f"trainer.accumulate must be at least 1, got {self.accumulate}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ arXiv:1803.05407 (SWA).
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from senas.training.data import Chunk
 from senas.training.seeded import undisturbed
+from senas.training.task import Classification
 
 EMA_POWER = 8.0
 """Weights of step s count as s to this power: the average lies 1 / (power + 2), a tenth of all steps so far, behind the
@@ -51,7 +54,7 @@ class Average(pl.Callback):
         self.kind, self.rule = kind, RULES[kind]
         self.mean: dict[str, Tensor] = {}  # float32 at least; by name in the network
         self.buffers: dict[str, Tensor] = {}  # all of them, as they were last measured
-        self._planned = 0
+        self._pairs: tuple[list[Tensor], list[Tensor]] = [], []  # averages, and what they are of
         self._own: dict[str, Tensor] = {}
 
     def install(self, net: nn.Module) -> None:
@@ -59,25 +62,25 @@ class Average(pl.Callback):
         _fill(net, {**self.mean, **self.buffers})
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._planned = int(trainer.estimated_stepping_batches)
         now = self._averaged(_net(pl_module))
         wide = {name: torch.promote_types(tensor.dtype, torch.float32) for name, tensor in now.items()}
         start = self.mean or now
         self.mean = {n: start[n].to(now[n].device, wide[n], copy=True) for n in now}
+        # Looked up once: the optimizer changes the tensors in their places.
+        self._pairs = list(self.mean.values()), list(now.values())
+        _task(pl_module).stepped.append(partial(self._step, trainer, _task(pl_module)))
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
-        share = self.rule(trainer.global_step, self._planned)
-        now = self._averaged(_net(pl_module))
-        newest = [now[name].to(mean.dtype) for name, mean in self.mean.items()]
-        get_ema_multi_avg_fn(1 - share)(list(self.mean.values()), newest, None)  # type: ignore[no-untyped-call]
+    def _step(self, trainer: pl.Trainer, task: Classification) -> None:
+        means, now = self._pairs
+        share = self.rule(trainer.global_step, task.planned)
+        newest = [tensor.to(mean.dtype) for mean, tensor in zip(means, now, strict=True)]
+        get_ema_multi_avg_fn(1 - share)(means, newest, None)  # type: ignore[no-untyped-call]
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         net = _net(pl_module)
         self._own = _copied(net.state_dict())
         _fill(net, self.mean)
-        if self.kind == "swa" and self.rule(trainer.global_step, self._planned) < 1:
+        if self.kind == "swa" and self.rule(trainer.global_step, _task(pl_module).planned) < 1:
             _recalibrate(trainer, pl_module)
         self.buffers = _copied(dict(net.named_buffers()))
 
@@ -109,9 +112,10 @@ def _recalibrate(trainer: pl.Trainer, task: pl.LightningModule) -> None:
     batches: Any = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
     batches.sampler.set_epoch(trainer.current_epoch)
     with undisturbed(task.device), _counting(norms), trainer.strategy.precision_plugin.forward_context():
-        for batch in batches:
-            images, _ = trainer.strategy.batch_to_device(batch)
-            task(images)
+        for given in batches:
+            moved = trainer.strategy.batch_to_device(given)
+            for images, _ in moved.batches() if isinstance(moved, Chunk) else (moved,):
+                task(images)
 
 
 @contextmanager
@@ -139,9 +143,13 @@ def _norms(net: nn.Module) -> dict[str, _BatchNorm]:
     }
 
 
-def _net(task: pl.LightningModule) -> nn.Module:
-    net: nn.Module = task.net  # type: ignore[assignment]
-    return net
+def _task(module: pl.LightningModule) -> Classification:
+    assert isinstance(module, Classification)
+    return module
+
+
+def _net(module: pl.LightningModule) -> nn.Module:
+    return _task(module).net
 
 
 def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

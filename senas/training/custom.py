@@ -67,7 +67,7 @@ class CustomData(Images):
                 f"{target}: two passes with one seed gave different images, so a trial cannot be had again exactly; "
                 "draw augmentation from torch, numpy.random or random, which senas seeds",
             )
-        self._counts = train.images, val.images
+        self._counts, self._length = (train.images, val.images), len(train)
         self.classes = self._named_classes(train, val)
         self.mean, self.std = torch.zeros(self._shape[0]), torch.ones(self._shape[0])
 
@@ -80,6 +80,10 @@ class CustomData(Images):
     def counts(self) -> Counts:
         """The test part counts 0 until it was asked for: a search has no use for it."""
         return Counts(*self._counts, max(self._tests, 0))
+
+    @property
+    def batches(self) -> int:
+        return self._length
 
     def train_dataloader(self) -> Batches:
         return self._batches("train")

@@ -3,7 +3,8 @@
 Which images are in which part depends on the split seed alone, the order of the batches on (seed, epoch) alone.
 """
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,11 +14,15 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from senas.errors import DataError
+from senas.training.memory import free_on
 
 VALIDATION_BATCH = 500
+CHUNK_BATCHES, CHUNK_BYTES = 64, 2**25
+"""What is taken at once is at most so many batches, and no more bytes than this unless a single batch has more."""
+RESIDENT_SHARE = 0.4
+"""A part of the images lies on an accelerator where it takes no more than this share of the memory that is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def bytes(self) -> int:
+        """Of memory."""
+        return self.images.nbytes + self.labels.nbytes
+
     def at(self, indices: npt.NDArray[np.intp]) -> "Part":
         """The images at these places."""
         return Part(self.images[indices], self.labels[indices])
@@ -39,6 +49,18 @@ class Part:
         if count is not None and not 1 <= count <= len(self):
             raise DataError(f"{key} must be between 1 and {len(self)}, the images there are, got {count}")
         return Part(self.images[:count], self.labels[:count])
+
+
+class Chunk(NamedTuple):
+    """Batches of `batch_size` images that were taken at once: images (k * batch_size, C, H, W) and their labels."""
+
+    images: Tensor
+    labels: Tensor
+    batch_size: int
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Views of them, one after another."""
+        return zip(*(torch.split(part, self.batch_size) for part in (self.images, self.labels)), strict=True)
 
 
 class Counts(NamedTuple):
@@ -78,6 +100,11 @@ class Images(pl.LightningDataModule):
         """Images in each part."""
         raise NotImplementedError
 
+    @property
+    def batches(self) -> int:
+        """Training batches in an epoch."""
+        raise NotImplementedError
+
     def train_dataloader(self) -> Iterable[Any]:
         raise NotImplementedError
 
@@ -109,7 +136,7 @@ class Images(pl.LightningDataModule):
 class ImageData(Images):
     """Images in memory, normalised by the mean and standard deviation of the training part.
 
-    Takes images in [0, 1].
+    Takes images in [0, 1]. The training loader gives a `Chunk` of batches at a time, the others a batch.
     """
 
     def __init__(
@@ -134,6 +161,8 @@ class ImageData(Images):
         self.std = train.images.std((0, 2, 3)).clamp_min(1e-6)
         self.train, self.val, self.test = (self._normalised(part) for part in (train, val, test))
         self.size: tuple[int, int] | None = None
+        self.device = torch.device("cpu")
+        self._near: dict[str, Part] = {}
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -144,29 +173,66 @@ class ImageData(Images):
     def counts(self) -> Counts:
         return Counts(len(self.train), len(self.val), len(self.test))
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return self._loader(self.train, ShuffledBatches(len(self.train), self.batch_size, self.seed))
+    @property
+    def batches(self) -> int:
+        return len(self.train) // self.batch_size
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return self._loader(self.val, OrderedBatches(len(self.val), VALIDATION_BATCH))
+    def setup(self, stage: str) -> None:
+        if self.trainer:
+            self.reside(self.trainer.strategy.root_device)
 
-    def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return self._loader(self.test, OrderedBatches(len(self.test), VALIDATION_BATCH))
+    def reside(self, device: torch.device) -> None:
+        """From now on the loaders take their images from this device, each part moved there once, where it fits."""
+        if device != self.device:
+            self.device, self._near = device, {}
+
+    def train_dataloader(self) -> "Shuffled":
+        bytes_a_batch = 4 * math.prod(self.shape) * self.batch_size
+        together = max(1, min(CHUNK_BATCHES, CHUNK_BYTES // bytes_a_batch))
+        return Shuffled(ShuffledBatches(len(self.train), self.batch_size, self.seed), together, self._takes("train"))
+
+    def val_dataloader(self) -> "Ordered":
+        return Ordered(len(self.val), self._takes("val"))
+
+    def test_dataloader(self) -> "Ordered":
+        return Ordered(len(self.test), self._takes("test"))
 
     def _repeat(self, channels: int) -> None:
         self.train, self.val, self.test = (
             Part(part.images.repeat(1, channels, 1, 1), part.labels) for part in (self.train, self.val, self.test)
         )
+        self._near = {}
 
     def resize(self, size: tuple[int, int]) -> None:
         self.size = size
 
-    def _loader(self, part: Part, batches: Sampler[Tensor]) -> DataLoader[tuple[Tensor, ...]]:
-        # A whole batch is one index into the tensors: no collation of single images.
-        return DataLoader(_Scaled(part, self.size), sampler=batches, batch_size=None)
+    def _takes(self, name: str) -> "Take":
+        """What gives images of a part. All of them scaled at once could be more than memory holds."""
+        part, pinned = self._nearest(name)
+
+        def taken(which: Tensor | slice) -> tuple[Tensor, Tensor]:
+            images, labels = part.images[which], part.labels[which]
+            if pinned:
+                images, labels = images.pin_memory(), labels.pin_memory()
+            return (scaled(images, self.size) if self.size else images), labels
+
+        return taken
+
+    def _nearest(self, name: str) -> tuple[Part, bool]:
+        """A part, on the device where it fits, and whether its images travel there batch by batch."""
+        part: Part = getattr(self, name)
+        if self.device.type in ("cpu", "mps"):  # whose memory is the machine's
+            return part, False
+        if name not in self._near and part.bytes <= RESIDENT_SHARE * free_on(self.device):
+            self._near[name] = Part(part.images.to(self.device), part.labels.to(self.device))
+        return self._near.get(name, part), name not in self._near
 
     def _normalised(self, part: Part) -> Part:
         return Part((part.images - self.mean[:, None, None]).div_(self.std[:, None, None]), part.labels)
+
+
+Take = Callable[[Tensor | slice], tuple[Tensor, Tensor]]
+"""Images of a part and their labels, at these places."""
 
 
 def seed_of(seed: int, epoch: int) -> int:
@@ -174,7 +240,7 @@ def seed_of(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
 
 
-class ShuffledBatches(Sampler[Tensor]):
+class ShuffledBatches:
     """Indices of each batch, in an order that depends on (seed, epoch) alone. The last, partial batch is left out.
 
     Lightning calls `set_epoch` before each epoch, also when a training goes on from a checkpoint.
@@ -190,37 +256,43 @@ class ShuffledBatches(Sampler[Tensor]):
         return self.images // self.batch_size
 
     def __iter__(self) -> Iterator[Tensor]:
+        return self.together(1)
+
+    def together(self, batches: int) -> Iterator[Tensor]:
+        """Indices of so many batches at a time, or of those that are left."""
         generator = torch.Generator().manual_seed(seed_of(self.seed, self.epoch))
-        order = torch.randperm(self.images, generator=generator)
-        for batch in range(len(self)):
-            yield order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        order = torch.randperm(self.images, generator=generator)[: len(self) * self.batch_size]
+        return iter(torch.split(order, batches * self.batch_size))
 
 
-class OrderedBatches(Sampler[Tensor]):
-    """Indices of each batch, first to last, the last one as large as it is."""
+class Shuffled:
+    """The training batches of an epoch, so many at a time. `sampler` is where Lightning looks for `set_epoch`."""
 
-    def __init__(self, images: int, batch_size: int) -> None:
-        self.images, self.batch_size = images, batch_size
+    batch_sampler = None
 
-    def __len__(self) -> int:
-        return -(-self.images // self.batch_size)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        yield from torch.split(torch.arange(self.images), self.batch_size)
-
-
-class _Scaled(Dataset[tuple[Tensor, ...]]):
-    """A part, whose images are scaled as they are taken: all of them at once could be more than memory holds."""
-
-    def __init__(self, part: Part, size: tuple[int, int] | None) -> None:
-        self.part, self.size = part, size
+    def __init__(self, sampler: ShuffledBatches, together: int, take: Take) -> None:
+        self.sampler, self.together, self.take = sampler, together, take
 
     def __len__(self) -> int:
-        return len(self.part)
+        return -(-len(self.sampler) // self.together)
 
-    def __getitem__(self, indices: Tensor) -> tuple[Tensor, ...]:
-        images = self.part.images[indices]
-        return scaled(images, self.size) if self.size else images, self.part.labels[indices]
+    def __iter__(self) -> Iterator[Chunk]:
+        for places in self.sampler.together(self.together):
+            yield Chunk(*self.take(places), self.sampler.batch_size)
+
+
+class Ordered:
+    """Batches of a part that is measured, first image to last, the last batch as large as it is."""
+
+    def __init__(self, images: int, take: Take) -> None:
+        self.images, self.take = images, take
+
+    def __len__(self) -> int:
+        return -(-self.images // VALIDATION_BATCH)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for first in range(0, self.images, VALIDATION_BATCH):
+            yield self.take(slice(first, first + VALIDATION_BATCH))
 
 
 def scaled(images: Tensor, size: tuple[int, int]) -> Tensor:

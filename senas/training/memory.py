@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import torch
+
 from senas.errors import DataError
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -33,6 +35,11 @@ def free_memory() -> float:
         except (OSError, ValueError, AttributeError):
             return float("inf")
     return min(free, _limit_of_container())
+
+
+def free_on(accelerator: torch.device) -> float:
+    """Bytes that are free on an accelerator; infinite where it is not asked."""
+    return torch.cuda.mem_get_info(accelerator)[0] if accelerator.type == "cuda" else float("inf")
 
 
 def _limit_of_container() -> float:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from senas.core.ports import Pulse
 from senas.training.data import seed_of
+from senas.training.task import Classification
 
 PULSE_SECONDS = 5.0
 """Between two pulses amid an epoch. Each reads the loss, for which the device has to finish its work."""
@@ -33,10 +35,9 @@ class Watch(pl.Callback):
         self.stopped = self.diverged = False
         self.spoken = time.monotonic()
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
-        self._speak(trainer, pl_module, batch_idx + 1)
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.listen is not None:
+            _task(pl_module).stepped.append(partial(self._speak, trainer, _task(pl_module)))
 
     def on_validation_batch_end(
         self,
@@ -47,16 +48,16 @@ class Watch(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._speak(trainer, pl_module, trainer.num_training_batches + batch_idx + 1)
+        self._speak(trainer, _task(pl_module), batch_idx + 1)
 
-    def _speak(self, trainer: pl.Trainer, task: pl.LightningModule, batches: float) -> None:
-        """A pulse after so many batches of the epoch, training and validation, where the last one is long ago."""
+    def _speak(self, trainer: pl.Trainer, task: Classification, measured: int = 0) -> None:
+        """A pulse, where the last one is long ago; so many batches of the validation part were measured already."""
         if self.listen is None or time.monotonic() - self.spoken < PULSE_SECONDS:
             return
-        whole = trainer.num_training_batches + sum(trainer.num_val_batches)
-        loss = task.running_loss()  # type: ignore[operator]
+        done = (task.batches + measured) / (task.whole + sum(trainer.num_val_batches))
+        loss = task.running_loss()
         scores = {"train_loss": loss} if _finite(loss) else {}
-        self.listen(Pulse(len(self.curve) + min(batches / whole, 1.0), trainer.global_step, scores))
+        self.listen(Pulse(len(self.curve) + min(done, 1.0), trainer.global_step, scores))
         self.spoken = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,7 +76,8 @@ class Watch(pl.Callback):
             torch.manual_seed(seed_of(self.seed, trainer.current_epoch))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        scores, self.halves = dict(pl_module.scores), dict(pl_module.halves)  # type: ignore[arg-type]
+        task = _task(pl_module)
+        scores, self.halves = dict(task.scores), dict(task.halves)
         self.diverged = not all(map(_finite, scores.values()))
         if not self.diverged:
             self.curve.append(scores)
@@ -96,6 +98,11 @@ class Saved(pl.Callback):
         partial = self.path.with_suffix(".partial")
         trainer.save_checkpoint(partial)
         partial.replace(self.path)
+
+
+def _task(module: pl.LightningModule) -> Classification:
+    assert isinstance(module, Classification)
+    return module
 
 
 def _finite(value: float) -> bool:

@@ -69,8 +69,11 @@ class Passed(pl.Callback):
     def __init__(self):
         self.weights = []
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        self.weights.append({name: tensor.clone() for name, tensor in pl_module.net.state_dict().items()})
+    def on_train_start(self, trainer, pl_module):
+        def told():
+            self.weights.append({name: tensor.clone() for name, tensor in pl_module.net.state_dict().items()})
+
+        pl_module.stepped.append(told)
 
 
 @pytest.mark.parametrize(("kind", "rule"), [("ema", ema), ("swa", swa)])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from senas.errors import DataError
-from senas.training.data import ImageData, OrderedBatches, Part, ShuffledBatches
+from senas.training.data import ImageData, Ordered, Part, ShuffledBatches, scaled
 
 
 def numbered(count, classes=3, channels=1):
@@ -126,8 +126,16 @@ def test_an_epoch_has_each_image_once_but_for_the_last_partial_batch():
     assert len({image for batch in batches for image in batch}) == 20
 
 
-def test_validation_is_in_order_and_whole():
-    batches = OrderedBatches(7, 3)
+@pytest.mark.parametrize("together", [1, 2, 5, 9])
+def test_batches_that_are_taken_together_are_the_same_ones(together):
+    batches = ShuffledBatches(22, 4, seed=3)
+    taken = torch.cat(list(batches.together(together)))
+    assert order(taken.split(4)) == order(batches)
+
+
+def test_validation_is_in_order_and_whole(monkeypatch):
+    monkeypatch.setattr("senas.training.data.VALIDATION_BATCH", 3)
+    batches = Ordered(7, lambda which: torch.arange(7)[which])
     assert order(batches) == [[0, 1, 2], [3, 4, 5], [6]]
     assert len(batches) == 3
 
@@ -148,7 +156,8 @@ class Listener(pl.LightningModule):
         self.weight, self.heard = nn.Parameter(torch.zeros(1)), {}
 
     def training_step(self, batch, batch_idx):
-        self.heard.setdefault(self.current_epoch, []).append(batch[0][:, 0, 0, 0].tolist())
+        batches = [images[:, 0, 0, 0].tolist() for images, _ in batch.batches()]
+        self.heard.setdefault(self.current_epoch, []).extend(batches)
         return self.weight.sum()
 
     def validation_step(self, batch, batch_idx):
@@ -180,3 +189,62 @@ def test_lightning_trains_each_epoch_in_the_order_of_its_number():
     pixels = known.train.images[:, 0, 0, 0]
     expected = {epoch: [pixels[batch].tolist() for batch in at(3, epoch)] for epoch in (0, 1)}
     assert heard == expected
+
+
+# Where the images lie
+
+
+def elsewhere(known):
+    """Told of a device whose tensors have shapes and no memory."""
+    known.reside(torch.device("meta"))
+    return known
+
+
+def test_parts_are_moved_to_the_device_once(monkeypatch):
+    known, moved = elsewhere(data()), []
+    to = torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *to_what: moved.append(self.shape) or to(self, *to_what))
+    for _ in range(2):
+        (images, _) = next(iter(known.val_dataloader()))
+        assert images.device.type == "meta"
+        known.reside(torch.device("meta"))
+    assert moved == [(7, 1, 2, 2), (7,)]  # the validation part alone, by itself and its labels
+
+
+def test_on_the_cpu_nothing_is_copied():
+    known = data()
+    known.reside(torch.device("cpu"))
+    images, labels = next(iter(known.val_dataloader()))
+    assert (images.data_ptr(), labels.data_ptr()) == (known.val.images.data_ptr(), known.val.labels.data_ptr())
+
+
+def test_parts_stay_where_they_are_for_all_that_is_not_a_training():
+    known = elsewhere(data())
+    next(iter(known.val_dataloader()))
+    assert {part.images.device.type for part in (known.train, known.val, known.test)} == {"cpu"}
+
+
+def test_a_part_that_would_not_leave_room_is_taken_batch_by_batch(monkeypatch):
+    free = {"bytes": 0.0}
+    monkeypatch.setattr("senas.training.data.free_on", lambda device: free["bytes"])
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
+    known = elsewhere(data())
+    assert next(iter(known.train_dataloader())).images.device.type == "cpu"
+    free["bytes"] = 1e6
+    assert next(iter(known.train_dataloader())).images.device.type == "meta"
+
+
+def test_images_that_are_repeated_are_moved_again():
+    known = elsewhere(data())
+    next(iter(known.val_dataloader()))
+    known.repeat_channels(3)
+    assert next(iter(known.val_dataloader()))[0].shape == (7, 3, 2, 2)
+
+
+def test_batches_that_are_scaled_together_are_those_that_are_scaled_alone():
+    known = data(channels=3)
+    known.resize((5, 7))
+    (chunk,) = known.train_dataloader()
+    places = list(known.train_dataloader().sampler)
+    for (images, _), which in zip(chunk.batches(), places, strict=True):
+        assert torch.equal(images, scaled(known.train.images[which], (5, 7)))

@@ -180,7 +180,8 @@ def test_the_training_loss_is_the_mean_over_the_epochs_batches(evaluator, go_on,
     (result,) = run(trainer, go_on, job := Job(NONE, seed=2, epochs=1))
     few.seed = 2
     net, losses = trainer.network(job).train(), []
-    for images, labels in few.train_dataloader():
+    (chunk,) = few.train_dataloader()
+    for images, labels in chunk.batches():
         losses.append(F.cross_entropy(net(images), labels, label_smoothing=0.3).item())
     assert result.scores["train_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
 

@@ -1,12 +1,14 @@
 """Recipes, and the schedules of the learning rate."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
 
 from senas.errors import ConfigError
 from senas.model.backbones import named
+from senas.training.data import ImageData
 from senas.training.task import Classification
 
 
@@ -22,6 +24,9 @@ from senas.training.task import Classification
         ("lr", math.nan, "must be a number above 0, got nan"),
         ("weight_decay", -1e-4, "must be a number of at least 0, got -0.0001"),
         ("weight_decay", math.nan, "must be a number of at least 0, got nan"),
+        ("clip", 0, "must be a number above 0, got 0; null clips nothing"),
+        ("clip", math.nan, "must be a number above 0, got nan; null clips nothing"),
+        ("accumulate", 0, "must be at least 1, got 0"),
         ("label_smoothing", 1, r"must be in \[0, 1\), got 1"),
         ("label_smoothing", -0.1, r"must be in \[0, 1\), got -0.1"),
     ],
@@ -37,8 +42,8 @@ class Rates(pl.Callback):
     def __init__(self):
         self.used, self.after = [], None
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.used.append(trainer.optimizers[0].param_groups[0]["lr"])
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.used.append(optimizer.param_groups[0]["lr"])
 
     def on_train_end(self, trainer, pl_module):
         self.after = trainer.optimizers[0].param_groups[0]["lr"]
@@ -87,17 +92,18 @@ def test_constant_stays(few, recipe):
 
 
 def test_a_single_step_has_a_schedule_too(few, recipe):
+    whole = ImageData(few.train, few.val, few.test, classes=few.classes, batch_size=160)
     for schedule in ("one_cycle", "cosine", "constant"):
         trainer = pl.Trainer(
             accelerator="cpu",
-            max_steps=1,
+            max_epochs=1,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(Classification(named("resnet8", classes=10, channels=1, width=2), recipe(schedule=schedule)), few)
+        trainer.fit(Classification(named("resnet8", classes=10, channels=1, width=2), recipe(schedule=schedule)), whole)
         assert trainer.global_step == 1
 
 
@@ -106,7 +112,7 @@ def test_the_optimizer_is_the_one_named_with_its_decay(few, recipe, optimizer, k
     task = Classification(
         named("resnet8", classes=10, channels=1, width=2), recipe(optimizer=optimizer, schedule="constant")
     )
-    task.trainer = type("Planned", (), {"estimated_stepping_batches": 10})()
+    task.trainer = SimpleNamespace(datamodule=few, max_epochs=1, precision="32-true", callbacks=[])
     made = task.configure_optimizers()
     assert type(made).__name__ == kind
     assert made.param_groups[0]["weight_decay"] == 0.01
