@@ -6,21 +6,23 @@ forward.
 
 import copy
 import hashlib
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import fx, nn
 
-from senas.core.block import Block, SEBlock
+from senas.core.block import SEBlock
 from senas.core.config import SEConfig
-from senas.core.site import Site
-from senas.model.cut import Unit
+from senas.model.cut import Cut, Unit
 from senas.model.former import take_over
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import Traced
 from senas.model.untraced import gate_output
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0) -> nn.Module:
@@ -36,15 +38,68 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     blocks = {site.name: block for site, block in config.on(traced.sites)}
     wanted = [(unit, blocks[unit.site.name]) for unit in traced.units if unit.site.name in blocks]
     net = copy.deepcopy(backbone)
-    if not wanted and not traced.stripped:
-        return net
+    targets = paths(backbone, [unit for unit, _ in wanted])
+    for (unit, block), path in zip(wanted, targets, strict=True):
+        if isinstance(block, SEBlock):  # else it stays the module that it is
+            put(net, path, _block(net, unit, block, seed))
+    cuts = [unit.cuts[unit.site.placement(block)] for unit, block in wanted]
+    rewire(net, traced, list(zip(targets, cuts, strict=True)))
+    return net
+
+
+def paths(backbone: nn.Module, units: Sequence[Unit]) -> list[str]:
+    """Under which module paths `insert` puts blocks at these units: beside what the backbone has of that name already,
+    in the place of one that was taken out."""
+    found: list[str] = []
+    for unit in units:
+        path = unit.taken.path if unit.taken else free(backbone, f"{unit.owner}.{unit.child}", found)
+        found.append(path)
+    return found
+
+
+def free(net: nn.Module, path: str, others: Collection[str] = ()) -> str:
+    """The path, with underscores behind it until neither the network nor `others` have it."""
+    owner, _, name = path.rpartition(".")
+    while hasattr(net.get_submodule(owner), name) or join(owner, name) in others:
+        name = f"{name}_"
+    return join(owner, name)
+
+
+def join(owner: str, name: str) -> str:
+    return f"{owner}.{name}" if owner else name
+
+
+def put(net: nn.Module, path: str, module: nn.Module) -> None:
+    """Adds the module at this path, or replaces what is there: a Sequential keeps its order."""
+    owner, _, name = path.rpartition(".")
+    net.get_submodule(owner)._modules[name] = module
+
+
+def drawn(stream: str, make: Callable[[], M], net: nn.Module) -> M:
+    """What `make` makes, its weights drawn from the random numbers of this name, placed and in the mode of `net`."""
+    digest = hashlib.sha256(stream.encode()).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(digest[:7], "big"))
+        module = make()
+    like = next((p for p in net.parameters() if p.is_floating_point()), None)
+    if like is not None:
+        module.to(device=like.device, dtype=like.dtype)
+    return module.train(net.training)
+
+
+def rewire(net: nn.Module, traced: Traced, added: Sequence[tuple[str, Cut]]) -> None:
+    """Make `net`, a copy of the traced backbone, compute what modules at these paths give, each at its cut.
+
+    Blocks of the backbone's own that were taken out, and are not among them, leave the network.
+    """
+    if not added and not traced.stripped:
+        return
     if traced.graph is None:
-        for unit, block in wanted:
-            path = _put(net, unit, block, backbone, seed)
-            gate_output(net.get_submodule(unit.owner), path.rpartition(".")[2])
-        return net
+        for path, _ in added:
+            owner, _, name = path.rpartition(".")
+            gate_output(net.get_submodule(owner), name)
+        return
     graph, nodes = _copy(traced.graph)
-    added = [(_put(net, unit, block, backbone, seed), unit.cuts[unit.site.placement(block)]) for unit, block in wanted]
     _drop(net, set(traced.stripped) - {path for path, _ in added})
     read: dict[tuple[str, str], fx.Node] = {}  # (source, reader): what the reader reads in place of the source by now
     # Of two blocks behind one value, the one that more readers share comes first: `post` of a unit before `pre` of the
@@ -60,7 +115,6 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
             read[cut.source, reader] = gate
     graph.lint()
     _run_graph(net, graph)
-    return net
 
 
 def _copy(graph: fx.Graph) -> tuple[fx.Graph, dict[str, fx.Node]]:
@@ -73,34 +127,15 @@ def _copy(graph: fx.Graph) -> tuple[fx.Graph, dict[str, fx.Node]]:
     return twin, {node.name: copied for node, copied in twins.items()}
 
 
-def _put(net: nn.Module, unit: Unit, block: Block, backbone: nn.Module, seed: int) -> str:
-    """Puts the block into the module that owns the unit, and says under which path."""
-    owner, name = net.get_submodule(unit.owner), unit.child
-    if unit.taken is not None:
-        if isinstance(block, SEBlock):
-            module = _block(block, unit.site, backbone, seed)
-            if unit.site.former is not None and block == unit.site.former.block:
-                assert unit.taken.layers is not None  # the former one is one of ours
-                take_over(module, owner.get_submodule(name), unit.taken.layers)
-            owner._modules[name] = module  # in the place of the former one: a Sequential keeps its order
-        return unit.taken.path
-    while hasattr(owner, name):
-        name = f"{name}_"  # the backbone has something of that name already
-    assert isinstance(block, SEBlock)  # else the site would have refused it
-    owner.add_module(name, _block(block, unit.site, backbone, seed))
-    return f"{unit.owner}.{name}" if unit.owner else name
-
-
-def _block(block: SEBlock, site: Site, backbone: nn.Module, seed: int) -> SqueezeExcitation:
-    """The block as a module, its weights drawn from the site's own stream, placed and in the mode of the backbone."""
-    digest = hashlib.sha256(f"{seed} {site.name}".encode()).digest()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(digest[:7], "big"))
-        module = SqueezeExcitation(block, site.place(block.placement).channels)
-    like = next((p for p in backbone.parameters() if p.is_floating_point()), None)
-    if like is not None:
-        module.to(device=like.device, dtype=like.dtype)
-    return module.train(backbone.training)
+def _block(net: nn.Module, unit: Unit, block: SEBlock, seed: int) -> SqueezeExcitation:
+    """The block as a module: its weights from the site's own stream, or those of the former one that it equals."""
+    site = unit.site
+    channels = site.place(block.placement).channels
+    module = drawn(f"{seed} {site.name}", lambda: SqueezeExcitation(block, channels), net)
+    if unit.taken is not None and site.former is not None and block == site.former.block:
+        assert unit.taken.layers is not None  # the former one is one of ours
+        take_over(module, net.get_submodule(unit.taken.path), unit.taken.layers)
+    return module
 
 
 def _drop(net: nn.Module, paths: set[str]) -> None:
