@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from senas.core.block import Placement
 from senas.core.config import SEConfig
-from senas.core.space import Axes, search_space
+from senas.core.space import Axes, SearchSpace, search_space
 from senas.model.carried import Cargo, cargo_of, cargo_of_space
 from senas.model.cifar import CifarResNet
 from senas.model.sites import Traced, trace
@@ -47,8 +47,8 @@ class Case:
 
 CASES = {
     "resnet8 on digits": Case(8, (1, 8, 8), 64, 200),
-    "resnet8 on 32x32": Case(8, (3, 32, 32), 128, 30),
-    "resnet20 on 28x28": Case(20, (1, 28, 28), 128, 15),
+    "resnet8 on 32x32": Case(8, (3, 32, 32), 128, 20),
+    "resnet20 on 28x28": Case(20, (1, 28, 28), 128, 20),
 }
 
 
@@ -60,7 +60,7 @@ def main(names: Sequence[str], rounds: int | None) -> None:
             rows += measured(name, case, rounds or case.rounds)
     where = {
         "cpu": _cpu(),
-        "cores": torch.get_num_threads(),
+        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
@@ -73,10 +73,9 @@ def measured(name: str, case: Case, rounds: int) -> list[dict[str, object]]:
     backbone = CifarResNet(case.depth, classes=10, channels=channels)
     traced = trace(backbone, case.images)
     config = SEConfig.everywhere(traced.sites, 4)
-    default = cargo_of_space(_space(traced, (Placement.STANDARD, Placement.PRE, Placement.POST)))
     cargos = {
         "its places": cargo_of([config, SEConfig()], traced.sites),
-        "default space": default,
+        "default space": cargo_of_space(_space(traced, (Placement.STANDARD, Placement.PRE, Placement.POST))),
         "all_placements": cargo_of_space(_space(traced, tuple(Placement))),
     }
     alone = insert(backbone, config, traced)
@@ -90,7 +89,9 @@ def measured(name: str, case: Case, rounds: int) -> list[dict[str, object]]:
             supernet.net.load_state_dict(supernet.fill(alone.state_dict(), config))
             words = f"{what}{', sliced' if sliced else ''}"
             sides[words] = len(cargo), 1, _step(supernet.select(config), case)
-    sides[f"default space, fused {FUSED}"] = len(default), FUSED, _fused(backbone, traced, default, config, case)
+    for what in ("its places", "default space"):
+        step = _fused(backbone, traced, cargos[what], config, case)
+        sides[f"{what}, fused {FUSED}"] = len(cargos[what]), FUSED, step
     times: dict[str, list[float]] = {side: [] for side in sides}
     order = list(sides)
     for number in range(rounds + 3):
@@ -115,7 +116,7 @@ def measured(name: str, case: Case, rounds: int) -> list[dict[str, object]]:
     return rows
 
 
-def _space(traced: Traced, placements: tuple[Placement, ...]):  # type: ignore[no-untyped-def]
+def _space(traced: Traced, placements: tuple[Placement, ...]) -> SearchSpace:
     return search_space(traced.sites, Axes(reduction=(4, 16), placement=placements))
 
 
