@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
+from optuna.search_space import IntersectionSearchSpace
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -27,7 +28,7 @@ from senas.core.space import SearchSpace
 from senas.core.trial import SAMPLER, Status, Trial, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
 from senas.study.one_seed import OneSeed
-from senas.study.storage import mend_journal, open_storage
+from senas.study.storage import mend_journal, open_storage, together
 from senas.study.thompson import EffectsSampler
 from senas.study.written import ORIGIN, RECORD, SEED, STATES, STATUSES, record_of, trial_of
 
@@ -61,6 +62,7 @@ class OptunaProposer:
     constraints: Constraints = field(default_factory=Constraints)
     asked: dict[int, optuna.Trial] = field(default_factory=dict)
     running: dict[int, Trial] = field(default_factory=dict)  # as they were asked for
+    known_space: dict[str, IntersectionSearchSpace] = field(default_factory=dict)
 
     def trials(self) -> list[Trial]:
         frozen = self.study.get_trials(deepcopy=False)
@@ -69,7 +71,8 @@ class OptunaProposer:
     def ask(self) -> Trial:
         self._enqueue_start()
         asked = self._ask()
-        params = {choice.name: self._suggest(asked, choice.name, choice.options) for choice in self.space.choices}
+        with together(self.study._storage):
+            params = self._params(asked)
         return self._running(asked, self.space.draw(lambda name, _: params[name]))
 
     def ask_untried(self) -> Trial:
@@ -108,11 +111,12 @@ class OptunaProposer:
     def tell(self, trial: Trial) -> None:
         running = self.asked.pop(trial.number)
         self.running.pop(trial.number)
-        running.set_user_attr(RECORD, record_of(trial))
-        for name, excess in self.constraints.excess(trial.scores).items():
-            running.set_constraint(name, excess)
         values = list(trial.values) if trial.status is Status.COMPLETE else None
-        self.study.tell(running, values, state=STATES[trial.status])
+        with together(self.study._storage):
+            running.set_user_attr(RECORD, record_of(trial))
+            for name, excess in self.constraints.excess(trial.scores).items():
+                running.set_constraint(name, excess)
+            self.study.tell(running, values, state=STATES[trial.status])
 
     def _running(self, asked: optuna.Trial, config: SEConfig) -> Trial:
         self.asked[asked.number] = asked
@@ -141,22 +145,27 @@ class OptunaProposer:
         told = len(self.study.get_trials(deepcopy=False, states=tuple(STATUSES)))
         # Of several that are asked before one is told, each draws anew.
         self._reseed(f"{told} {len(self.asked)}" if self.asked else f"{told}")
-        asked = self.study.ask()
-        if self.space.choices:
-            # What a model proposes is drawn here, all at once; what is left is drawn with a seed for each name. So it
-            # does not matter at which parameter a killed process had stopped.
-            _ = asked.relative_params
-        return asked
+        return self.study.ask()
 
-    def _suggest(self, asked: optuna.Trial, name: str, options: Mapping[str, object]) -> str:
-        self._reseed(f"{asked.number} {name}")
-        return str(asked.suggest_categorical(name, list(options)))
+    def _params(self, asked: optuna.Trial) -> dict[str, str]:
+        """What a model proposes is drawn all at once; what is left is drawn with a seed for each name. So it does not
+        matter at which parameter a killed process had stopped."""
+        drawn = {*asked.relative_params, *asked.params} if self.space.choices else set()
+        params = {}
+        for choice in self.space.choices:
+            if choice.name not in drawn:
+                self._reseed(f"{asked.number} {choice.name}")
+            params[choice.name] = str(asked.suggest_categorical(choice.name, list(choice.options)))
+        return params
 
     def _reseed(self, word: str) -> None:
         digest = hashlib.sha256(f"{self.seeds.first} {word}".encode()).digest()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = self.sampler(int.from_bytes(digest[:4], "big"))
+        for name, known in vars(sampler).items():
+            if isinstance(known, IntersectionSearchSpace):  # a new one would read all trials again
+                setattr(sampler, name, self.known_space.setdefault(name, known))
         knows_of_seeds = self.seeds.rotated > 1 or isinstance(sampler, EffectsSampler)
         self.study.sampler = sampler if knows_of_seeds else OneSeed(sampler, self.seeds.first)
 

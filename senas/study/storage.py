@@ -1,8 +1,9 @@
 """Where an Optuna study lies: a journal file, or a database by its URL."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -12,10 +13,41 @@ from senas.core.address import hidden
 from senas.errors import ConfigError, StudyError
 
 
+class Journal(JournalFileBackend):  # type: ignore[misc]
+    """The journal file. What belongs together is written in one go: the disk is waited for at each write."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), JournalFileSymlinkLock(str(path), grace_period=5))
+        self._held: list[dict[str, Any]] | None = None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        if self._held is None:
+            super().append_logs(logs)
+        else:
+            self._held += logs
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written inside is there once it ends: all of it, or nothing where an error ends it."""
+        self._held = held = []
+        try:
+            yield
+        finally:
+            self._held = None
+        if held:
+            super().append_logs(held)
+
+
+def together(storage: BaseStorage) -> AbstractContextManager[None]:
+    """Inside, what is written to a journal waits for the end; a database has it at once."""
+    backend = getattr(storage, "_backend", None)
+    return backend.together() if isinstance(backend, Journal) else nullcontext()
+
+
 def open_storage(storage: str | Path) -> BaseStorage:
     """The journal file, or the database at a URL. Raises ConfigError where it does not answer."""
     if isinstance(storage, Path):
-        return JournalStorage(JournalFileBackend(str(storage), JournalFileSymlinkLock(str(storage), grace_period=5)))
+        return JournalStorage(Journal(storage))
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
