@@ -32,6 +32,7 @@ from senas.core.verdict import Verdict
 from senas.errors import ConfigError
 from senas.model import latency
 from senas.model.sites import Traced
+from senas.study.thompson import Memory
 from senas.training.data import Images
 from senas.training.metric import OwnMetric, own_metric
 from senas.training.standalone import Standalone
@@ -206,7 +207,8 @@ def _timing(config: SearchConfig, read: Sequence[str]) -> Timing | None:
 
 def sampler_factory(config: SearchConfig, space: SearchSpace, objective: Objective) -> Callable[[int], Any]:
     """The sampler of the configuration, with the seed to be given; senas's own takes more of the study."""
-    parts = {"space": space, "objective": objective, "interactions": config.study.interactions}
+    parts: dict[str, Any] = {"space": space, "objective": objective, "interactions": config.study.interactions}
+    parts["memory"] = Memory(space, config.study.interactions)  # it is made anew for every proposal
     return partial(_build, config.sampler, "sampler", parts)
 
 

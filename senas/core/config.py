@@ -24,11 +24,12 @@ class SEConfig(Mapping[str, Block]):
     order or ratio they were written in.
     """
 
-    __slots__ = ("_blocks",)
+    __slots__ = ("_blocks", "_hash")
 
     def __init__(self, blocks: Mapping[str, Block | None] | None = None) -> None:
         given = {site: block for site, block in (blocks or {}).items() if block is not None}
         self._blocks: dict[str, Block] = dict(sorted(given.items(), key=lambda item: (_natural(item[0]), item[0])))
+        self._hash: int | None = None  # a study asks for it thousands of times
 
     def __getitem__(self, site: str) -> Block:
         return self._blocks[site]
@@ -40,7 +41,12 @@ class SEConfig(Mapping[str, Block]):
         return len(self._blocks)
 
     def __hash__(self) -> int:
-        return hash(tuple(self._blocks.items()))
+        if self._hash is None:
+            self._hash = hash(tuple(self._blocks.items()))
+        return self._hash
+
+    def __reduce__(self) -> tuple[type["SEConfig"], tuple[dict[str, Block]]]:
+        return SEConfig, (self._blocks,)  # a hash holds in the process that made it
 
     def __str__(self) -> str:
         return "; ".join(f"{site}: {block}" for site, block in self._blocks.items()) or "none"

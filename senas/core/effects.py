@@ -13,10 +13,10 @@ Lindley and Smith, "Bayes estimates for the linear model", J. Royal Statistical 
 """
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -68,6 +68,11 @@ class Design:
 
     def columns(self, config: SEConfig) -> dict[Column, float]:
         """How often a configuration has each effect. Raises SpaceError where it is not in the space."""
+        if config not in self._known:
+            self._known[config] = self._columns(config)
+        return self._known[config]
+
+    def _columns(self, config: SEConfig) -> dict[Column, float]:
         options = {name: option for name, option in self.space.encode(config).items() if option != NONE}
         counts: dict[Column, float] = {(MEAN, ""): 1.0}
         for name, option in options.items():
@@ -90,6 +95,17 @@ class Design:
         return [*columns, (WIDTH, words[0]), (PLACEMENT, words[1])]
 
     @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Choices, by their numbers, whose blocks may strengthen or weaken each other."""
+        stage = [self._stage.get(choice.name) for choice in self.space.choices]
+        both = combinations(range(len(stage)), 2)
+        return [(a, b) for a, b in both if stage[a] is not None and stage[a] == stage[b]] if self.interactions else []
+
+    @cached_property
+    def _known(self) -> dict[SEConfig, dict[Column, float]]:
+        return {}
+
+    @cached_property
     def _stage(self) -> dict[str, int]:
         """The stage of each choice that is about one site."""
         numbers = {site.name: n for n, run in enumerate(stages(self.space.sites)) for site in run}
@@ -105,8 +121,7 @@ class Design:
                 levels.setdefault(kind, set()).add(which)
         kinds = [kind for kind in (PLACEMENT, WIDTH, SITE) if len(levels.get(kind, ())) > 1]
         kinds += [OPTION] if len(levels[OPTION]) > len(levels[SITE]) else []
-        pairs = any(self._stage[a] == self._stage[b] for a, b in combinations(self._stage, 2))
-        kinds += [STAGE, PAIR] if self.interactions and pairs else []
+        kinds += [STAGE, PAIR] if self.pairs else []
         return (BLOCK, *kinds, CONFIGURATION, SEED)
 
 
@@ -129,20 +144,6 @@ class Effects:
     def losses(self, configs: Sequence[SEConfig]) -> Array:
         """(draws, configurations): the mean loss over seeds of each, trained or not. Jointly drawn."""
         return np.stack([self._loss(config) for config in configs], axis=1)
-
-    def truth(self, draw: int) -> Callable[[SEConfig], float]:
-        """The loss of any configuration in one draw, but for how far it deviates from the sum of its parts."""
-        known: dict[Column, float] = {column: float(self.draws[draw, n]) for column, n in self.columns.items()}
-
-        def loss(config: SEConfig) -> float:
-            total = 0.0
-            for column, count in self.design.columns(config).items():
-                if column not in known:  # no training showed it
-                    known[column] = float(self.scale(column[0])[draw] * _normal(column, draw + 1)[draw])
-                total += count * known[column]
-            return total
-
-        return loss
 
     def sums(self, columns: Sequence[dict[Column, float]]) -> Array:
         """(draws, sums): of effects, each so many times. Those that no training showed are drawn from their kind."""
@@ -178,33 +179,37 @@ def fit(
     interactions: bool = True,
     seed: int = 0,
     effort: float = 1.0,
+    scales: Array | None = None,
+    design: Design | None = None,
 ) -> Effects:
     """What trainings tell of the space. The same trainings and seed give the same draws.
 
-    effort:  see `scales.draw_scales`; 1 takes half a second for 60 trainings, and the cube of their number.
+    effort:  see `scales.draw_scales`; 1 takes half a second for 60 trainings, and no more than some seconds for any
+             number of them that is larger than that of the effects; else the cube of their number.
+    scales:  standard deviations as `Effects` has them, where they are known: one draw of the effects for each.
+    design:  that of the space, where one is at hand.
 
     Raises ValueError for no trainings.
     """
     if not observations:
         raise ValueError("there is nothing to learn effects from: no training came to its end")
-    design = Design(space, interactions)
+    design = design or Design(space, interactions)
     rng = np.random.default_rng(seed)
     rows = [{**design.columns(o.config), (CONFIGURATION, o.config): 1.0, (SEED, o.seed): 1.0} for o in observations]
     kinds = (MEAN, *design.kinds)
-    seen = dict.fromkeys(column for row in rows for column in row if column[0] in kinds)
+    seen = [column for column in dict.fromkeys(chain.from_iterable(rows)) if column[0] in kinds]
     columns = {column: n for n, column in enumerate(sorted(seen, key=lambda column: kinds.index(column[0])))}
-    table = np.zeros((len(rows), len(columns)))
+    table = np.zeros((len(rows), len(columns) + 1))  # the last column takes what cannot be told apart
     for row, counts in zip(table, rows, strict=True):
-        for column, count in counts.items():
-            if column in columns:
-                row[columns[column]] = count
+        row[[columns.get(column, -1) for column in counts]] = list(counts.values())
     losses = np.array([o.loss for o in observations])
-    free, *groups = [table[:, [column[0] == kind for column in columns]] for kind in kinds]
-    draws, scales = draw_effects(losses, free, groups, [SHARES[kind] for kind in design.kinds], rng, effort=effort)
+    free, *groups = [table[:, :-1][:, [column[0] == kind for column in columns]] for kind in kinds]
+    shares, own = [SHARES[kind] for kind in design.kinds], design.kinds.index(CONFIGURATION)
+    draws, drawn = draw_effects(losses, free, groups, shares, rng, effort=effort, own=own, scales=scales)
     trained: dict[SEConfig, int] = {}
     for o in observations:
         trained[o.config] = trained.get(o.config, 0) + 1
-    return Effects(design, draws, columns, scales, trained)
+    return Effects(design, draws, columns, drawn, trained)
 
 
 def _normal(column: Column, count: int) -> Array:

@@ -41,6 +41,7 @@ def draw_scales(
     rest: float = 1.0,
     known: Array | None = None,
     effort: float = 1.0,
+    likelihood: Callable[[Array], Array] | None = None,
 ) -> Array:
     """Draws of the standard deviations, (draws, groups + 1), that of the noise last.
 
@@ -53,6 +54,8 @@ def draw_scales(
     rest:     the weight of what is not explained, beside those of `shares`; the less, the larger effects may be.
     known:    (n, n), covariance that is not learned.
     effort:   1 for what is reported, 512 draws; with less, the ensemble walks shorter and fewer draws are kept.
+    likelihood:  a quicker way to the logarithm of the density of y, but for a constant, given variances (count,
+                 groups + 1).
     """
     stack = np.stack([*kernels, np.eye(len(y))]).reshape(len(kernels) + 1, -1)
     fixed = np.zeros((len(y), len(y))) if known is None else known
@@ -61,7 +64,9 @@ def draw_scales(
 
     def density(logs: Array) -> Array:
         within = np.clip(logs, SMALLEST, LARGEST)  # beyond, the prior is zero, and no Cholesky factor need exist
-        return _likelihood(y, np.exp(2 * within) @ stack, fixed) + _prior(logs, explaining, weights, rest)
+        variances = np.exp(2 * within)
+        given = likelihood(variances) if likelihood else _likelihood(y, variances @ stack, fixed)
+        return given + _prior(logs, explaining, weights, rest)
 
     walkers = _begin(density, len(stack), rng)
     heights = density(walkers)

@@ -116,13 +116,17 @@ class SearchSpace:
 
     def draw_within(self, pick: Callable[[int], int]) -> SEConfig | None:
         """A configuration within the caps; see `Budget.draw`."""
-        way = self._budget.draw(pick)
-        return None if way is None else self._at(way)
+        way = self.draw_way_within(pick)
+        return None if way is None else self.at(way)
+
+    def draw_way_within(self, pick: Callable[[int], int]) -> tuple[int, ...] | None:
+        """The same, as the number of the option of each choice."""
+        return self._budget.draw(pick)
 
     @property
     def smallest(self) -> SEConfig:
         """The configuration with the fewest SE parameters; of those, with the fewest MACs."""
-        return self._at(tuple(options.index(min(options)) for options in self._budget.options))
+        return self.at(tuple(options.index(min(options)) for options in self._budget.options))
 
     def draw(self, choose: Choose) -> SEConfig:
         """Walk the choices, asking `choose` once for each, and return what was chosen, within the caps or not.
@@ -159,12 +163,17 @@ class SearchSpace:
 
     def __iter__(self) -> Iterator[SEConfig]:
         """Every configuration, in a fixed order. There are `size` of them."""
-        return map(self._at, self._budget.walk())
+        return map(self.at, self._budget.walk())
 
     @property
     def largest_params(self) -> int:
         """SE parameters of the configuration that has the most, within the caps or not."""
-        return sum(max(params for params, _ in options) for options in self._budget.options)
+        return sum(max(params for params, _ in options) for options in self.costs)
+
+    @property
+    def costs(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """For each choice the SE parameters and MACs that each of its options adds."""
+        return self._budget.options
 
     @property
     def _budget(self) -> Budget:
@@ -177,7 +186,7 @@ class SearchSpace:
         costs = tuple(tuple(cost(c.sites, blocks) for blocks in c.options.values()) for c in self.choices)
         return Budget(costs, self.caps)
 
-    def _at(self, way: Sequence[int]) -> SEConfig:
+    def at(self, way: Sequence[int]) -> SEConfig:
         """The configuration that has the option of this number at each choice."""
         blocks: dict[str, Block | None] = {}
         for choice, number in zip(self.choices, way, strict=True):

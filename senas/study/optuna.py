@@ -30,7 +30,7 @@ from senas.errors import ConfigError, SpaceError, StudyError
 from senas.study.one_seed import OneSeed
 from senas.study.storage import mend_journal, open_storage, together
 from senas.study.thompson import EffectsSampler
-from senas.study.written import ORIGIN, RECORD, SEED, STATES, STATUSES, record_of, trial_of
+from senas.study.written import ORIGIN, RECORD, SEED, STATES, STATUSES, Ended, record_of
 
 DRAWS = 1000
 """Random draws for an untried configuration before the space is walked for one."""
@@ -63,10 +63,13 @@ class OptunaProposer:
     asked: dict[int, optuna.Trial] = field(default_factory=dict)
     running: dict[int, Trial] = field(default_factory=dict)  # as they were asked for
     known_space: dict[str, IntersectionSearchSpace] = field(default_factory=dict)
+    ended: Ended = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ended = Ended(self.space)
 
     def trials(self) -> list[Trial]:
-        frozen = self.study.get_trials(deepcopy=False)
-        return [trial_of(trial, self.space) for trial in frozen if trial.state in STATUSES]
+        return self.ended.read(self.study.get_trials(deepcopy=False))
 
     def ask(self) -> Trial:
         self._enqueue_start()
@@ -261,7 +264,7 @@ def read_trials(name: str, storage: str | Path, space: SearchSpace) -> list[Tria
         study = optuna.load_study(study_name=name, storage=open_storage(storage))
     except KeyError as error:
         raise StudyError(f'there is no study "{name}" in {storage}') from error
-    return [trial_of(trial, space) for trial in study.get_trials(deepcopy=False) if trial.state in STATUSES]
+    return Ended(space).read(study.get_trials(deepcopy=False))
 
 
 def _forget_proposal(storage: BaseStorage, trial: FrozenTrial) -> None:

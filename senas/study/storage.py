@@ -13,7 +13,7 @@ from senas.core.address import hidden
 from senas.errors import ConfigError, StudyError
 
 
-class Journal(JournalFileBackend):  # type: ignore[misc]
+class Journal(JournalFileBackend):
     """The journal file. What belongs together is written in one go: the disk is waited for at each write."""
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +29,8 @@ class Journal(JournalFileBackend):  # type: ignore[misc]
     @contextmanager
     def together(self) -> Iterator[None]:
         """What is written inside is there once it ends: all of it, or nothing where an error ends it."""
-        self._held = held = []
+        held: list[dict[str, Any]] = []
+        self._held = held
         try:
             yield
         finally:

@@ -1,5 +1,7 @@
 """A trial as Optuna keeps it, and back: what is written down is all of it."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -73,3 +75,20 @@ def trial_of(frozen: FrozenTrial, space: SearchSpace) -> Trial:
         origin=frozen.user_attrs.get(ORIGIN, SAMPLER),
         sampler=record.get("sampler", ""),
     )
+
+
+@dataclass(slots=True)
+class Ended:
+    """The trials of a study that ended, each read once: they do not change any more."""
+
+    space: SearchSpace
+    known: dict[int, Trial] = field(default_factory=dict)
+
+    def read(self, frozen: Iterable[FrozenTrial]) -> list[Trial]:
+        """Those that ended of these, as senas has them."""
+        return [self._read(trial) for trial in frozen if trial.state in STATUSES]
+
+    def _read(self, frozen: FrozenTrial) -> Trial:
+        if frozen.number not in self.known:
+            self.known[frozen.number] = trial_of(frozen, self.space)
+        return self.known[frozen.number]

@@ -1,5 +1,7 @@
 """SEConfig: a value with one text, its plain form, and its cost in closed form."""
 
+import pickle
+
 import pytest
 import yaml
 from hypothesis import given
@@ -78,6 +80,15 @@ def test_a_configuration_cannot_be_changed_through_what_it_was_made_of():
     config = SEConfig(blocks)
     blocks["layer1.1"] = R16
     assert list(config) == ["layer1.0"]
+
+
+def test_a_configuration_that_went_to_another_process_has_the_hash_that_it_has_there():
+    """Hashes of texts differ from process to process: one that came along would not find its equal."""
+    config = SEConfig({"layer1.0": SEBlock(hidden=4)})
+    hash(config)
+    came = pickle.loads(pickle.dumps(config))
+    assert came == config
+    assert came._hash is None
 
 
 def test_a_configuration_has_no_assignment():

@@ -155,14 +155,6 @@ def test_what_no_training_showed_is_the_same_for_all_that_have_it():
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
 
 
-def test_a_truth_is_one_draw_of_all_losses_but_for_what_configurations_deviate():
-    effects = known()
-    configs = [ALL4, SEConfig(), *drawn(np.random.default_rng(5), 5)]
-    sums = effects.sums([effects.design.columns(config) for config in configs])
-    for draw in (0, 7, 1999):
-        assert list(map(effects.truth(draw), configs)) == pytest.approx(sums[draw])
-
-
 def test_the_noise_is_the_last_of_the_standard_deviations():
     scales = np.arange(20.0).reshape(2, 10)
     assert Effects(Design(SPACE), np.zeros((2, 1)), {("mean", ""): 0}, scales, {}).noise.tolist() == [9.0, 19.0]
@@ -215,3 +207,11 @@ def test_one_training_is_enough_for_an_answer_and_for_little_certainty():
 def test_without_trainings_there_is_nothing_to_learn():
     with pytest.raises(ValueError, match="no training"):
         fit(SPACE, [])
+
+
+def test_standard_deviations_that_are_known_are_not_drawn():
+    seen = observed(np.random.default_rng(6), 20, noise=0.01)
+    scales = fit(SPACE, seen, effort=0.1).scales[:5]
+    effects = fit(SPACE, seen, scales=scales)
+    assert effects.scales == pytest.approx(scales)
+    assert effects.draws.shape[0] == 5

@@ -90,3 +90,22 @@ def test_numbers_that_are_all_alike_are_drawn_about_what_they_are():
     effects, scales = draw_effects(np.full(6, 7.0), FREE, [GROUP], [1.0], np.random.default_rng(0), effort=0.25)
     assert effects[:, 0] == pytest.approx(7.0, abs=0.1)
     assert np.median(scales) < 0.01
+
+
+def test_many_numbers_of_few_effects_have_the_same_standard_deviations_either_way(monkeypatch):
+    """By products of columns, or by the covariance: the same walk, as likelihoods are the same."""
+    rng = np.random.default_rng(3)
+    members, group = np.repeat(np.arange(20), 2), np.eye(4)[rng.integers(4, size=40)]
+    own = np.eye(20)[members]
+    numbers = group @ rng.normal(size=4) + own @ rng.normal(0, 0.5, 20) + rng.normal(0, 0.3, 40)
+    both = []
+    for fewer in (1.5, np.inf):
+        monkeypatch.setattr("senas.core.mixed.FEWER", fewer)
+        answer = draw_effects(
+            numbers, np.ones((40, 1)), [group, own], [0.5, 0.5], np.random.default_rng(0), own=1, effort=0.5
+        )
+        both.append(answer)
+    (quick, scales), (slow, same) = both
+    assert scales == pytest.approx(same, rel=1e-6)
+    assert quick.mean(0) == pytest.approx(slow.mean(0), abs=0.15)
+    assert quick.std(0) == pytest.approx(slow.std(0), rel=0.25)

@@ -3,10 +3,14 @@
 import json
 import warnings
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.storages.journal import JournalFileBackend
 
+import senas.study.written
 from senas.core.config import SEConfig
 from senas.core.seeds import Seeds
 from senas.core.trial import Failure, Status, Wanted
@@ -459,6 +463,70 @@ def test_after_the_start_the_model_draws_every_parameter(
     monkeypatch.setattr(kind, "sample_independent", counting)
     go_on(open_study(journal, sampler=sampler, objective=pareto if several else penalized), 7)
     assert {number for number, _ in drawn} == {0, 1, 2, 3}  # four trials at random, then none
+
+
+# How often a journal is written to, and a study read: the disk is waited for, and a study has thousands of trials
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """How many lines each write to a journal had."""
+    lines, real = [], JournalFileBackend.append_logs
+    monkeypatch.setattr(
+        JournalFileBackend, "append_logs", lambda self, logs: lines.append(len(logs)) or real(self, logs)
+    )
+    return lines
+
+
+def test_a_proposal_is_two_writes_and_what_came_of_it_one(
+    open_study, journal, go_on, writes, space, complete, penalized
+):
+    proposer = open_study(journal)
+    go_on(proposer, 5)
+    writes.clear()
+    trial = proposer.ask()
+    assert len(writes) == 2
+    proposer.tell(complete(trial, penalized))
+    assert len(writes) == 3
+
+
+def test_what_ends_in_an_error_writes_nothing_of_it(open_study, journal, complete, penalized):
+    proposer = open_study(journal)
+    trial = proposer.ask()
+    before = journal.read_bytes()
+    with pytest.raises(ValueError, match="values"):
+        proposer.tell(replace(complete(trial, penalized), values=(0.1, 0.2)))
+    assert journal.read_bytes() == before
+    assert open_study(journal).ask().number == trial.number
+
+
+def test_a_trial_that_ended_is_read_once(open_study, journal, go_on, monkeypatch):
+    read, real = [], senas.study.written.trial_of
+    monkeypatch.setattr(
+        "senas.study.written.trial_of", lambda frozen, space: read.append(frozen.number) or real(frozen, space)
+    )
+    proposer = open_study(journal)
+    for count in (4, 8):
+        go_on(proposer, count)
+        proposer.trials()
+        proposer.trials()
+    assert read == list(range(8))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_a_proposal_compares_the_choices_of_new_trials_alone(open_study, journal, go_on, monkeypatch, sampler):
+    """A sampler that is made anew would compare those of all trials, at each proposal."""
+    compared, real = [], CategoricalDistribution.__eq__
+    monkeypatch.setattr(
+        CategoricalDistribution, "__eq__", lambda self, other: compared.append(self) or real(self, other)
+    )
+    proposer = open_study(journal, sampler=sampler)
+    counts = []
+    for count in (6, 7, 12, 13):
+        compared.clear()
+        go_on(proposer, count)
+        counts.append(len(compared))
+    assert counts[3] <= counts[1]
 
 
 # A journal that a killed process left in the middle of a line

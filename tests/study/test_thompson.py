@@ -8,6 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+import senas.study.thompson
 from senas.core.block import Placement
 from senas.core.config import SEConfig
 from senas.core.constraint import Constraints
@@ -18,7 +19,7 @@ from senas.core.site import Place, Site
 from senas.core.space import Axes, search_space
 from senas.core.trial import Status, Trial
 from senas.study.optuna import OptunaProposer
-from senas.study.thompson import NEWEST, EffectsSampler
+from senas.study.thompson import NEWEST, EffectsSampler, Memory
 
 P = (Placement.STANDARD, Placement.PRE)
 SITES = tuple(Site(f"layer{n}.0", dict.fromkeys(P, Place(16, 8, 8)), Place(16, 8, 8 * n)) for n in (1, 2, 3, 4, 5))
@@ -35,12 +36,14 @@ def loss(config):
 
 def searched(trials, *, space=SPACE, objective=None, startup=10, seeds=2, seed=0, ends=lambda config: Status.COMPLETE):
     objective = objective or Penalized(0.0, space.largest_params)
-    rng = np.random.default_rng(0)
+    rng, memory = np.random.default_rng(0), Memory(space)
     proposer = OptunaProposer(
         study=optuna.create_study(directions=["minimize"] * len(objective.names)),
         space=space,
         objective=objective,
-        sampler=lambda seed: EffectsSampler(space=space, objective=objective, seed=seed, startup=startup),
+        sampler=lambda seed: EffectsSampler(
+            space=space, objective=objective, seed=seed, startup=startup, memory=memory
+        ),
         pruner=None,
         seeds=Seeds(seed, seeds),
     )
@@ -152,7 +155,7 @@ def proposed(monkeypatch):
             return effects
 
         monkeypatch.setattr("senas.study.thompson.fit", fit)
-        monkeypatch.setattr("senas.study.thompson.trial_of", lambda trial, _: trial)
+        monkeypatch.setattr("senas.study.thompson.Ended.read", lambda self, trials: list(trials))
         trials = list(trials) or [told(NONE)]
         study = SimpleNamespace(get_trials=lambda states, **_: [] if TrialState.RUNNING in states else trials)
         sampler = EffectsSampler(space=space, objective=objective, seed=seed, startup=1)
@@ -217,7 +220,7 @@ def test_where_all_was_tried_something_is_proposed_nevertheless(proposed):
 
 def test_trainings_are_read_with_their_seeds_and_by_what_is_judged(proposed):
     proposed(of_sites(GAINS), [told(NONE, seed=3)], objective=Penalized(0.0, 1, metric="val_error"))
-    assert proposed.read == [[Observation(NONE, 3, 0.1)]]
+    assert set(proposed.read) == {(Observation(NONE, 3, 0.1),)}
 
 
 def test_what_was_answered_from_another_or_not_trained_to_its_end_is_not_read(proposed):
@@ -229,13 +232,32 @@ def test_what_was_answered_from_another_or_not_trained_to_its_end_is_not_read(pr
 
 def test_of_many_trainings_the_newest_are_read(proposed):
     proposed(of_sites(GAINS), [told(NONE, seed=number) for number in range(NEWEST + 5)])
-    assert [each.seed for each in proposed.read[0]] == list(range(5, NEWEST + 5))
+    assert [each.seed for each in proposed.read[-1]] == list(range(5, NEWEST + 5))
 
 
 def test_results_are_read_once_there_are_as_many_as_startup_says(proposed):
-    proposed(of_sites(GAINS), [told(NONE)])
     proposed(of_sites(GAINS), [told(NONE, status=Status.FAILED)])
-    assert len(proposed.read) == 1
+    assert proposed.read == []
+    proposed(of_sites(GAINS), [told(NONE)])
+    assert proposed.read != []
+
+
+def test_how_large_kinds_of_effects_are_is_learned_again_once_there_are_a_fifth_more(monkeypatch):
+    """And then by what there was at that time, so that a study that is resumed amid it proposes the same."""
+    learned, fit = [], senas.study.thompson.fit
+
+    def spy(space, seen, **options):
+        if "scales" not in options:
+            learned.append(len(seen))
+        return fit(space, seen, **options)
+
+    monkeypatch.setattr("senas.study.thompson.fit", spy)
+    done = searched(20)
+    assert learned == [10, 12, 14, 17]
+    study = SimpleNamespace(get_trials=lambda states, **_: [] if TrialState.RUNNING in states else done[:19])
+    monkeypatch.setattr("senas.study.thompson.Ended.read", lambda self, trials: list(trials))
+    EffectsSampler(space=SPACE, objective=FREE, memory=Memory(SPACE)).sample_relative(study, None, {})
+    assert learned == [10, 12, 14, 17, 17]
 
 
 def test_another_seed_proposes_otherwise():
