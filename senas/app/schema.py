@@ -69,6 +69,7 @@ class TrainerConfig:
     average: str = "none"
     clip: float | None = None
     accumulate: int = 1
+    callbacks: list[str] = field(default_factory=list)
 
 
 @dataclass

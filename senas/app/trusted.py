@@ -20,6 +20,8 @@ def named_code(config: SearchConfig) -> Iterator[tuple[str, str]]:
     for target in (config.objective.metric, *config.objective.metrics):
         if ":" in target:
             yield "objective.metric", target
+    for target in config.trainer.callbacks:
+        yield "trainer.callbacks", target
     for group, made in (("sampler", config.sampler), ("pruner", config.pruner)):
         target = str(made.get("_target_") or "")
         if target and not OURS.fullmatch(target):

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -26,6 +27,7 @@ from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
 from senas.training.average import Average
+from senas.training.callback import OwnCallback, blamed
 from senas.training.data import Images
 from senas.training.metric import OwnMetric
 from senas.training.task import Classification
@@ -44,30 +46,33 @@ class Standalone:
     ) -> None:
         self.build, self.traced, self.data, self.recipe, self.device = build, traced, data, recipe, device
         self.metrics: Sequence[OwnMetric] = ()  # of the user's own, measured after each epoch
+        self.callbacks: Sequence[OwnCallback] = ()  # as well, made for each training
         self.stopwatch: Callable[[nn.Module], Latency] | None = None  # where latency is asked for
         backbone = insert(build(), SEConfig(), traced)  # without the blocks that were taken out
         self.backbone_params, self.backbone_macs = params(backbone), macs(backbone, data.shape)
 
     def check(self) -> None:
-        """Raises ConfigError where this machine cannot do the arithmetic as it is asked for, or a metric does not."""
+        """Raises ConfigError where this machine cannot do the arithmetic as it is asked for, or where a metric or a
+        callback of the user's own does not do."""
         for metric in self.metrics:
             metric.check(len(self.data.classes))
         try:
             with _quiet():
-                pl.Trainer(
-                    accelerator=self.device.accelerator,
-                    devices=1,
-                    precision=self.device.precision,  # type: ignore[arg-type]
-                    logger=False,
-                    enable_checkpointing=False,
-                    enable_progress_bar=False,
-                    enable_model_summary=False,
-                )
+                self._trainer()
         except (MisconfigurationException, ValueError, ImportError) as error:
             raise ConfigError(
                 f"trainer.accelerator={self.device.accelerator}, trainer.precision={self.device.precision}: "
                 f"{str(error).splitlines()[0]}; trainer=default runs anywhere"
             ) from error
+        for own in self.callbacks:
+            try:
+                with _quiet():
+                    self._trainer(callbacks=[own.made()])
+            except MisconfigurationException as error:
+                raise ConfigError(
+                    f"trainer.callbacks: {own.target} does not go with senas, which saves and tells of trainings "
+                    f"itself: {_first_line(error)}"
+                ) from error
 
     @property
     def macs_a_batch(self) -> int:
@@ -141,33 +146,43 @@ class Standalone:
 
     def _fit(self, job: Job, watch: Watch) -> tuple[Classification, Mapping[str, float]]:
         """The trained task, and what it scored on the test part where the job asks for that."""
-        task = Classification(self.network(job), self.recipe, self.metrics)
+        task = Classification(self.network(job), self.recipe, self.metrics, logs=bool(self.callbacks))
         if self.recipe.channels_last:
             task.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.device.compile:
             task.net.compile()
         self.data.seed = job.seed
         average = None if self.recipe.average == "none" else Average(self.recipe.average)
-        trainer = pl.Trainer(
+        own = [(callback, callback.made()) for callback in self.callbacks]
+        saved = [Saved(job.checkpoint)] if job.checkpoint else []
+        callbacks = [*([average] if average else []), *(made for _, made in own), watch, *saved]
+        trainer = self._trainer(max_epochs=job.epochs, callbacks=callbacks)
+        try:
+            with _interruptible():
+                begun = job.checkpoint if job.checkpoint and job.checkpoint.exists() else None
+                trainer.fit(task, datamodule=self.data, ckpt_path=begun, weights_only=True)
+                if average:
+                    average.install(task.net)
+                if job.test and not watch.diverged:
+                    trainer.test(task, datamodule=self.data, verbose=False)
+        except Exception as error:
+            if not _out_of_memory(error) and (mistake := blamed(error, own)):
+                raise mistake from error
+            raise
+        return task, task.tested
+
+    def _trainer(self, **options: Any) -> pl.Trainer:
+        return pl.Trainer(
             accelerator=self.device.accelerator,
             devices=1,
             precision=self.device.precision,  # type: ignore[arg-type]
-            max_epochs=job.epochs,
-            callbacks=[*([average] if average else []), watch, *([Saved(job.checkpoint)] if job.checkpoint else [])],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
+            **options,
         )
-        with _interruptible():
-            saved = job.checkpoint if job.checkpoint and job.checkpoint.exists() else None
-            trainer.fit(task, datamodule=self.data, ckpt_path=saved, weights_only=True)
-            if average:
-                average.install(task.net)
-            if job.test and not watch.diverged:
-                trainer.test(task, datamodule=self.data, verbose=False)
-        return task, task.tested
 
 
 def threads_for(macs_a_batch: int) -> int:
