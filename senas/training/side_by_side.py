@@ -7,7 +7,8 @@ import torch
 from senas.core.ports import Evaluator
 from senas.errors import ConfigError
 from senas.training.processes import AT_ONCE, Processes, possible
-from senas.training.standalone import Standalone, threads_for
+from senas.training.standalone import Standalone
+from senas.training.surroundings import threads_for
 
 
 def side_by_side(standalone: Standalone, workers: int | None, trainings: int) -> Evaluator:

@@ -1,10 +1,6 @@
 """The evaluator that trains one configuration at a time."""
 
-import logging
-import signal
-import threading
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
-from pytorch_lightning.utilities.warnings import PossibleUserWarning  # type: ignore[attr-defined]
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from senas.core.config import SEConfig
 from senas.core.latency import Latency
@@ -30,6 +25,14 @@ from senas.training.average import Average
 from senas.training.callback import OwnCallback, blamed
 from senas.training.data import Images
 from senas.training.metric import OwnMetric
+from senas.training.surroundings import (
+    first_line,
+    interruptible,
+    out_of_memory,
+    quiet,
+    threads,
+    threads_for,
+)
 from senas.training.task import Classification
 from senas.training.watch import Saved, Watch
 
@@ -57,8 +60,8 @@ class Standalone:
         for metric in self.metrics:
             metric.check(len(self.data.classes))
         try:
-            with _quiet():
-                self._trainer()
+            with quiet():
+                self.trainer()
         except (MisconfigurationException, ValueError, ImportError) as error:
             raise ConfigError(
                 f"trainer.accelerator={self.device.accelerator}, trainer.precision={self.device.precision}: "
@@ -66,12 +69,12 @@ class Standalone:
             ) from error
         for own in self.callbacks:
             try:
-                with _quiet():
-                    self._trainer(callbacks=[own.made()])
+                with quiet():
+                    self.trainer(callbacks=[own.made()])
             except MisconfigurationException as error:
                 raise ConfigError(
                     f"trainer.callbacks: {own.target} does not go with senas, which saves and tells of trainings "
-                    f"itself: {_first_line(error)}"
+                    f"itself: {first_line(error)}"
                 ) from error
 
     @property
@@ -107,33 +110,54 @@ class Standalone:
         return {} if self.stopwatch is None else self.stopwatch(self.network(job)).scores
 
     def train(self, job: Job, report: Report, listen: Listen | None) -> Result:
-        start = time.monotonic()
+        start, watch = time.monotonic(), self.watch(job, report, listen)
+        tested: Mapping[str, float] = {}
+        failed: tuple[Failure, str] | None = None
+        try:
+            with self.surroundings():
+                task, tested = self._fit(job, watch)
+            if job.weights is not None and not watch.over:
+                save_weights(task.net.state_dict(), job.weights)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if self.device.compile and _not_compiled(error):
+                raise ConfigError(
+                    f"trainer.compile=true: torch cannot compile here ({first_line(error)}); it needs a C++ compiler "
+                    "that works, and Triton on a GPU; trainer.compile=false needs neither"
+                ) from error
+            if not out_of_memory(error):
+                raise
+            failed = Failure.MEMORY, str(error).splitlines()[0] if str(error) else "out of memory"
+        return self.result(job, watch, tested, time.monotonic() - start, failed)
+
+    def watch(self, job: Job, report: Report, listen: Listen | None) -> Watch:
+        """What goes on beside the training of a job."""
         costs = {**self.costs(job), **job.costs}
-        watch = Watch(
+        return Watch(
             job.seed,
             lambda epoch, scores: report(job, epoch, {**scores, **costs}),
             (lambda pulse: listen(job, pulse)) if listen else None,
         )
-        tested: Mapping[str, float] = {}
-        failure, reason = None, ""
-        try:
-            with _quiet(), _threads(self.device.threads or threads_for(self.macs_a_batch)):
-                task, tested = self._fit(job, watch)
-            if watch.diverged:
-                failure, reason = Failure.DIVERGED, f"the loss is not finite after epoch {len(watch.curve) + 1}"
-            elif job.weights is not None and not watch.stopped:
-                _save(task.net, job.weights)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if self.device.compile and _not_compiled(error):
-                raise ConfigError(
-                    f"trainer.compile=true: torch cannot compile here ({_first_line(error)}); it needs a C++ compiler "
-                    "that works, and Triton on a GPU; trainer.compile=false needs neither"
-                ) from error
-            if not _out_of_memory(error):
-                raise
-            failure, reason = Failure.MEMORY, str(error).splitlines()[0] if str(error) else "out of memory"
-        seconds = time.monotonic() - start
+
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """Silence, and as many threads as are wanted."""
+        with quiet(), threads(self.device.threads or threads_for(self.macs_a_batch)):
+            yield
+
+    def result(
+        self,
+        job: Job,
+        watch: Watch,
+        tested: Mapping[str, float],
+        seconds: float,
+        failed: tuple[Failure, str] | None = None,
+    ) -> Result:
+        """What came of a job that was watched: a failure is what it `failed` with, or a loss that is not finite."""
+        if watch.diverged and failed is None:
+            failed = Failure.DIVERGED, f"the loss is not finite after epoch {len(watch.curve) + 1}"
         ended = Status.PRUNED if watch.stopped else Status.COMPLETE
+        failure, reason = failed or (None, "")
+        costs = {**self.costs(job), **job.costs}
         return Result(
             job=job,
             status=ended if failure is None else Status.FAILED,
@@ -156,9 +180,9 @@ class Standalone:
         own = [(callback, callback.made()) for callback in self.callbacks]
         saved = [Saved(job.checkpoint)] if job.checkpoint else []
         callbacks = [*([average] if average else []), *(made for _, made in own), watch, *saved]
-        trainer = self._trainer(max_epochs=job.epochs, callbacks=callbacks)
+        trainer = self.trainer(max_epochs=job.epochs, callbacks=callbacks)
         try:
-            with _interruptible():
+            with interruptible():
                 begun = job.checkpoint if job.checkpoint and job.checkpoint.exists() else None
                 trainer.fit(task, datamodule=self.data, ckpt_path=begun, weights_only=True)
                 if average:
@@ -166,12 +190,13 @@ class Standalone:
                 if job.test and not watch.diverged:
                     trainer.test(task, datamodule=self.data, verbose=False)
         except Exception as error:
-            if not _out_of_memory(error) and (mistake := blamed(error, own)):
+            if not out_of_memory(error) and (mistake := blamed(error, own)):
                 raise mistake from error
             raise
-        return task, task.tested
+        return task, task.tally.tested
 
-    def _trainer(self, **options: Any) -> pl.Trainer:
+    def trainer(self, **options: Any) -> pl.Trainer:
+        """Lightning's, that is silent and keeps nothing."""
         return pl.Trainer(
             accelerator=self.device.accelerator,
             devices=1,
@@ -185,71 +210,13 @@ class Standalone:
         )
 
 
-def threads_for(macs_a_batch: int) -> int:
-    """One thread for small networks, where a second one costs more than it brings; else as many as torch would take."""
-    return 1 if macs_a_batch < 2e9 else torch.get_num_threads()
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    # "not enough memory" on Windows and macOS, "can't allocate memory" on Linux
-    text = str(error)
-    on_cpu = "DefaultCPUAllocator" in text and "memory" in text
-    on_gpu = "CUDA error: out of memory" in text or "ALLOC_FAILED" in text
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or on_cpu or on_gpu
-
-
 def _not_compiled(error: BaseException) -> bool:
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-def _save(net: nn.Module, path: Path) -> None:
+def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
     """Whole or not at all: a file that was being written when the power went is not taken for weights."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    partial.write_bytes(save(state))
+    partial.write_bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}))
     partial.replace(path)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning explains itself for every trainer it makes; once a trial is too often."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PossibleUserWarning)
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # between Lightning and torch
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Lightning answers Ctrl-C by ignoring further ones and leaving Python; here it is a KeyboardInterrupt again."""
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        if main:
-            signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from None

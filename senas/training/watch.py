@@ -11,6 +11,7 @@ import torch
 
 from senas.core.ports import Pulse
 from senas.training.data import seed_of
+from senas.training.tally import Tally
 from senas.training.task import Classification
 
 PULSE_SECONDS = 5.0
@@ -52,13 +53,22 @@ class Watch(pl.Callback):
 
     def _speak(self, trainer: pl.Trainer, task: Classification, measured: int = 0) -> None:
         """A pulse, where the last one is long ago; so many batches of the validation part were measured already."""
-        if self.listen is None or time.monotonic() - self.spoken < PULSE_SECONDS:
-            return
-        done = (task.batches + measured) / (task.whole + sum(trainer.num_val_batches))
-        loss = task.running_loss()
-        scores = {"train_loss": loss} if _finite(loss) else {}
-        self.listen(Pulse(len(self.curve) + min(done, 1.0), trainer.global_step, scores))
-        self.spoken = time.monotonic()
+        if self.due:
+            done = (task.batches + measured) / (task.whole + sum(trainer.num_val_batches))
+            (loss,) = task.running_losses()
+            self.speak(min(done, 1.0), trainer.global_step, loss)
+
+    @property
+    def due(self) -> bool:
+        """Whether there is somebody to listen, who heard the last pulse long ago."""
+        return self.listen is not None and time.monotonic() - self.spoken >= PULSE_SECONDS
+
+    def speak(self, share: float, steps: int, loss: float) -> None:
+        """A pulse, with this share of the epoch behind it and this training loss over that part."""
+        if self.listen is not None:
+            scores = {"train_loss": loss} if _finite(loss) else {}
+            self.listen(Pulse(len(self.curve) + share, steps, scores))
+            self.spoken = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         return {"curve": self.curve, "halves": self.halves}
@@ -76,15 +86,22 @@ class Watch(pl.Callback):
             torch.manual_seed(seed_of(self.seed, trainer.current_epoch))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        task = _task(pl_module)
-        scores, self.halves = dict(task.scores), dict(task.halves)
+        self.hear(_task(pl_module).tally, trainer.max_epochs)
+        trainer.should_stop = trainer.should_stop or self.over
+
+    def hear(self, tally: Tally, epochs: int | None) -> None:
+        """What an epoch came to, of so many that are planned."""
+        scores, self.halves = dict(tally.scores), dict(tally.halves)
         self.diverged = not all(map(_finite, scores.values()))
         if not self.diverged:
             self.curve.append(scores)
-            last = len(self.curve) == trainer.max_epochs
-            self.stopped = self.report(len(self.curve), scores) and not last
+            self.stopped = self.report(len(self.curve), scores) and len(self.curve) != epochs
             self.spoken = time.monotonic()
-        trainer.should_stop = trainer.should_stop or self.stopped or self.diverged
+
+    @property
+    def over(self) -> bool:
+        """Whether it was told to stop, or there is nothing to go on with."""
+        return self.stopped or self.diverged
 
 
 class Saved(pl.Callback):

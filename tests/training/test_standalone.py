@@ -18,7 +18,7 @@ from senas.core.trial import Failure, Job, Status
 from senas.errors import ConfigError
 from senas.model.backbones import named
 from senas.model.cost import macs, params
-from senas.training.standalone import threads_for
+from senas.training.surroundings import threads_for
 
 NONE = SEConfig()
 
