@@ -34,6 +34,9 @@ from senas.errors import ConfigError
 
 SEARCHING = ("search", "audit")
 """Commands that take the configuration of a search."""
+EVALUATORS = ("standalone", "fused")
+TOGETHER = ("measured", "always")
+"""When the evaluator `fused` trains several as one network."""
 ANSWER_SECONDS = 4.0
 """How long a server may take to answer at all."""
 
@@ -57,8 +60,8 @@ def check(command: str, config: Any) -> None:
         _trainer(trainer)
         recipe(trainer)
         device(trainer)
-    if evaluator := getattr(config, "evaluator", None):
-        workers(evaluator)
+    if trains := getattr(config, "evaluator", None):
+        evaluator(trains)
     if space := getattr(config, "space", None):
         axes(space)
         constraints(space)
@@ -74,11 +77,18 @@ def check(command: str, config: Any) -> None:
         _tracking(tracking)
 
 
-def workers(config: EvaluatorConfig) -> int | None:
-    """How many trainings there may be at a time; None where senas chooses."""
+def evaluator(config: EvaluatorConfig) -> None:
+    """Raises ConfigError for an evaluator that is not there, or the first of its keys that cannot be."""
+    if config.name not in EVALUATORS:
+        raise ConfigError(f'evaluator.name: there is no "{config.name}"; there are {", ".join(EVALUATORS)}')
     if config.workers is not None and config.workers < 1:
         raise ConfigError(f"evaluator.workers must be at least 1, or null to have senas choose, got {config.workers}")
-    return config.workers
+    if config.members < 2:
+        raise ConfigError(
+            f"evaluator.members must be at least 2, got {config.members}; evaluator=standalone trains each by itself"
+        )
+    if config.together not in TOGETHER:
+        raise ConfigError(f'evaluator.together must be one of {", ".join(TOGETHER)}, got "{config.together}"')
 
 
 def check_surroundings(command: str, config: Any) -> None:

@@ -13,7 +13,15 @@ from senas.core.latency import Timing
 from senas.model.backbones import Builder
 from senas.training.data import Images
 
-SCORES_DO_NOT_DEPEND_ON = {"trainer.accelerator", "trainer.threads", "evaluator.workers", "data.root", "data.download"}
+SCORES_DO_NOT_DEPEND_ON = {
+    "trainer.accelerator",
+    "trainer.threads",
+    "evaluator.workers",
+    "evaluator.members",
+    "evaluator.together",
+    "data.root",
+    "data.download",
+}
 
 BEFORE: list[tuple[str, object]] = [("average", "none"), ("clip", None), ("accumulate", 1), ("callbacks", [])]
 """Options of the trainer that came later, as all was trained before: then they are not told."""

@@ -76,6 +76,8 @@ class TrainerConfig:
 class EvaluatorConfig:
     name: str = MISSING
     workers: int | None = None
+    members: int = 8
+    together: str = "measured"
 
 
 @dataclass

@@ -7,6 +7,7 @@ import yaml
 
 from senas.app.auditing import conduct, in_a_sentence, left_behind
 from senas.app.commands import command
+from senas.app.evaluators import evaluator_of
 from senas.app.greeting import greet, say_ended, say_stopped
 from senas.app.kept import worth_keeping
 from senas.app.paths import write_whole
@@ -34,7 +35,7 @@ from senas.study.loop import Ending, Plan, Search
 from senas.study.optuna import open_proposer
 from senas.study.schedule import RESULTS
 from senas.study.storage import storage_kept
-from senas.training.side_by_side import at_once, side_by_side
+from senas.training.side_by_side import at_once
 
 
 def main(config: SearchConfig) -> None:
@@ -58,7 +59,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
     seeds = seeds_of(config)
     sampler(0)  # made for every proposal later; a mistake in it shows here, before anything is written
     setup.evaluator.check()
-    evaluator = side_by_side(setup.evaluator, config.evaluator.workers, config.study.trials)
+    evaluator = evaluator_of(setup.evaluator, config.evaluator, config.study.trials, terminal.say)
     if (setup.folder.path / RESULTS).exists():
         raise StudyError(f"study.name: {setup.folder.path} holds trainings of senas train; give another name")
     start, outside = setup.start()

@@ -6,6 +6,7 @@ from functools import partial
 import yaml
 
 from senas.app.contenders import Training, training_of
+from senas.app.evaluators import evaluator_of
 from senas.app.fingerprint import digest
 from senas.app.paths import write_whole
 from senas.app.recording import begin_log, open_recorder
@@ -27,7 +28,6 @@ from senas.report.training import TrainingProgress
 from senas.study.interrupt import Interrupt
 from senas.study.loop import Plan, Search, weights_path
 from senas.study.schedule import RESULTS, Schedule
-from senas.training.side_by_side import side_by_side
 
 
 def main(config: TrainConfig) -> None:
@@ -40,7 +40,7 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
     terminal = Terminal()
     training = training_of(config)
     training.evaluator.check()
-    evaluator = side_by_side(training.evaluator, config.evaluator.workers, len(training.jobs))
+    evaluator = evaluator_of(training.evaluator, config.evaluator, len(training.jobs), terminal.say)
     with Interrupt() as interrupt, training.folder.locked() as fresh:
         folder = training.folder.path
         try:

@@ -144,8 +144,6 @@ def _read(trials: list[Trial], baselines: Iterable[SEConfig]) -> list[Trial]:
 
 def set_up(config: SearchConfig) -> Setup:
     """Everything a search, or a look at one, needs, of a configuration that was checked. Writes nothing."""
-    if config.evaluator.name != "standalone":
-        raise ConfigError(f'evaluator.name: there is no "{config.evaluator.name}"; there is standalone')
     data, backbone, traced, evaluator = bench(config.backbone, config.data, config.trainer)
     bounds = constraints(config.space)
     space = space_on(traced.sites, config.space).capped(bounds, evaluator.backbone_params, evaluator.backbone_macs)

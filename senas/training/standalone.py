@@ -168,11 +168,16 @@ class Standalone:
             reason=reason,
         )
 
-    def _fit(self, job: Job, watch: Watch) -> tuple[Classification, Mapping[str, float]]:
-        """The trained task, and what it scored on the test part where the job asks for that."""
+    def task(self, job: Job) -> Classification:
+        """The job's network, to be trained."""
         task = Classification(self.network(job), self.recipe, self.metrics, logs=bool(self.callbacks))
         if self.recipe.channels_last:
             task.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return task
+
+    def _fit(self, job: Job, watch: Watch) -> tuple[Classification, Mapping[str, float]]:
+        """The trained task, and what it scored on the test part where the job asks for that."""
+        task = self.task(job)
         if self.device.compile:
             task.net.compile()
         self.data.seed = job.seed

@@ -54,7 +54,7 @@ class Classification(pl.LightningModule):
         if self.recipe.channels_last:
             images = images.to(memory_format=torch.channels_last)
         logits: Tensor = self.net(images)
-        return logits.float()
+        return wide(logits)
 
     def on_train_epoch_start(self) -> None:
         self._train = Losses()
@@ -135,6 +135,11 @@ class Classification(pl.LightningModule):
         elif recipe.schedule == "cosine":
             scheduler = CosineAnnealingLR(optimizer, T_max=self.planned)
         return optimizer if scheduler is None else ([optimizer], [scheduler])
+
+
+def wide(logits: Tensor) -> Tensor:
+    """In float32 at least: losses of logits that were cast to half of it would be rounded."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def _hears_backward(callback: pl.Callback) -> bool:

@@ -20,7 +20,7 @@ from senas.model.supernet import Supernet
 from senas.training.data import Chunk, ImageData, Shuffled, seed_of
 from senas.training.metric import OwnMetric
 from senas.training.tally import Tally
-from senas.training.task import Classification
+from senas.training.task import Classification, wide
 from senas.training.watch import Watch
 
 
@@ -41,6 +41,8 @@ class Members(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         per_member = 1 if images.dim() == 5 else None
+        if self.supernet.net.training is not self.training:  # Lightning sets this flag without calling `train`
+            self.supernet.net.train(self.training)
         parameters = dict(zip(self._names, self.stacked, strict=True))
 
         def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], own: Tensor) -> Any:
@@ -49,10 +51,6 @@ class Members(nn.Module):
         each = vmap(one, in_dims=(0, 0, per_member), out_dims=1, randomness="different")
         logits: Tensor = each(parameters, self._buffers_by_name(), images)
         return logits
-
-    def train(self, mode: bool = True) -> "Members":
-        self.supernet.net.train(mode)
-        return super().train(mode)
 
     def alone(self, member: int) -> dict[str, Tensor]:
         """The state of a member's stand-alone network. Copies."""
@@ -76,7 +74,7 @@ class Together(Classification):
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.net(images)
-        return logits.float()
+        return wide(logits)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         smoothing, (batch, members, classes) = self.recipe.label_smoothing, logits.shape

@@ -75,7 +75,7 @@ SEARCH = [
     (["trainer=tiny"], 'trainer: there is no "tiny"; there are default, '),
     (["sampler=annealing"], 'sampler: there is no "annealing"; there are effects, gp, nsga2, random, tpe'),
     (["pruner=hyper"], 'pruner: there is no "hyper"; there are median, none'),
-    (["evaluator=fused"], 'evaluator: there is no "fused"; there is standalone'),
+    (["evaluator=fusd"], 'evaluator: there is no "fusd"; did you mean "fused"?'),
     (["storage=redis"], 'storage: there is no "redis"; there is journal'),
     (["tracking=wandb"], 'tracking: there is no "wandb"; there are mlflow, none'),
     (["trainer="], 'trainer: there is no ""; there are default, '),
@@ -180,7 +180,7 @@ SEARCH = [
     (["sampler=tpe", "+sampler.n_startup=3"], "sampler: optuna.samplers.TPESampler cannot be made"),
     (["sampler=tpe", "sampler.n_startup_trials=many"], "n_startup_trials must be a number, got many"),
     (["pruner._target_=optuna.pruners.Nothing"], "pruner: optuna.pruners.Nothing cannot be made"),
-    (["evaluator.name=fused"], 'evaluator.name: there is no "fused"'),
+    (["evaluator.name=other"], 'evaluator.name: there is no "other"; there are standalone, fused'),
     (["tracking.name=diary"], 'tracking.name: there is no "diary"; there are mlflow, none'),
     (["tracking.experiment="], "tracking.experiment is empty"),
     # servers

@@ -1,0 +1,25 @@
+"""Which evaluator trains, by its name."""
+
+from collections.abc import Callable
+
+from senas.app.schema import EvaluatorConfig
+from senas.core.ports import Evaluator
+from senas.errors import ConfigError
+from senas.training.fused import Fused
+from senas.training.side_by_side import side_by_side
+from senas.training.standalone import Standalone
+
+
+def evaluator_of(
+    standalone: Standalone, config: EvaluatorConfig, trainings: int, say: Callable[[str], None]
+) -> Evaluator:
+    """What trains so many jobs as the configuration says. Raises ConfigError in one line where it cannot.
+
+    say:  told what is measured on the way.
+    """
+    if config.name == "standalone":
+        return side_by_side(standalone, config.workers, trainings)
+    made = Fused(standalone, config.members, say, always=config.together == "always")
+    if hindrance := made.hindrance():
+        raise ConfigError(f"evaluator=fused: networks are not trained together with {hindrance}; evaluator=standalone")
+    return made

@@ -1,0 +1,201 @@
+"""The evaluator that trains several configurations at once on one device, as members of one network.
+
+Where launching operations is what costs, K trainings cost little more than one; where arithmetic is, nothing is gained.
+Which it is, is measured before the first of them.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from senas.core.objective import Scores
+from senas.core.ports import Listen, Report
+from senas.core.trial import Job, Result
+from senas.model.carried import cargo_of
+from senas.model.supernet import Supernet
+from senas.training.data import ImageData
+from senas.training.standalone import Standalone, save_weights
+from senas.training.surroundings import interruptible, out_of_memory
+from senas.training.task import OPTIMIZERS, Classification
+from senas.training.together import ImagesOfEach, Members, Together, Watches
+from senas.training.watch import Watch
+
+STEPS, WARM_UP = 5, 2
+"""Of the optimizer, that are timed, and those before them."""
+WORTH_IT = 0.95
+"""Members are trained together where that takes no more than this share of the time that they take by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds of a step of so many members together, and of as many steps of one after the other; medians."""
+
+    members: int
+    together: float
+    alone: float
+
+    @property
+    def pays(self) -> bool:
+        return self.together <= WORTH_IT * self.alone
+
+    @property
+    def words(self) -> str:
+        """One line, for people."""
+        ratio = self.together / self.alone
+        verdict = "they are trained together" if self.pays else "they are trained one after the other"
+        return (
+            f"fused: a step of {self.members} networks together takes {ratio:.2f} of the time of {self.members} steps "
+            f"of one ({1e3 * self.together:.1f} and {1e3 * self.alone:.1f} ms): {verdict}"
+        )
+
+
+class Fused:
+    """Trains up to `members` jobs at once by one network, each as `standalone` would, or by `standalone` itself.
+
+    What a member computes is equal to a stand-alone training but for rounding, and for what is random inside the
+    network, such as dropout. One that is stopped, or whose loss is lost, leaves the others as they are.
+    say:     told in one line what was measured.
+    always:  trains them together without measuring whether that pays.
+    """
+
+    def __init__(
+        self, standalone: Standalone, members: int, say: Callable[[str], None], *, always: bool = False
+    ) -> None:
+        self.standalone, self.members, self.say = standalone, members, say
+        self.together: bool | None = True if always else None
+
+    def costs(self, job: Job) -> Scores:
+        return self.standalone.costs(job)
+
+    def measure(self, job: Job) -> Mapping[str, float]:
+        return self.standalone.measure(job)
+
+    def evaluate(
+        self, jobs: Iterable[Job | None], report: Report, listen: Listen | None = None
+    ) -> Generator[Result, None, None]:
+        for batch in _batches(iter(jobs), self.members):
+            if len(batch) > 1 and self.together is None:
+                measured = self.compared(batch)
+                self.together = measured.pays
+                self.say(measured.words)
+            if len(batch) > 1 and self.together and len({(job.epochs, job.test) for job in batch}) == 1:
+                yield from self._train(batch, report, listen)
+            else:
+                for job in batch:
+                    yield self.standalone.train(job, report, listen)
+
+    def hindrance(self) -> str:
+        """Why networks cannot be trained together here, as a key with its value; empty where they can."""
+        own = self.standalone
+        if not isinstance(own.data, ImageData):
+            return "data=custom"
+        if own.recipe.average != "none":
+            return f"trainer.average={own.recipe.average}"
+        if own.callbacks:
+            return f"trainer.callbacks=[{own.callbacks[0].target}]"
+        return "trainer.compile=true" if own.device.compile else ""
+
+    def compared(self, jobs: Sequence[Job]) -> Measured:
+        """Times a few steps of these networks, together and one after the other in turn. They are forgotten."""
+        own, strategy = self.standalone, self._strategy()
+        device, cast = strategy.root_device, strategy.precision_plugin.forward_context
+        with own.surroundings():
+            steps = [_step(Together(self._of(jobs), own.recipe), own, device, cast, len(jobs))]
+            steps += [_step(own.task(job), own, device, cast) for job in jobs]
+            times = [[_timed(step, device) for step in steps] for _ in range(WARM_UP + STEPS)][WARM_UP:]
+        return Measured(len(jobs), statistics.median(t[0] for t in times), statistics.median(sum(t[1:]) for t in times))
+
+    def _strategy(self) -> Any:
+        with self.standalone.surroundings():
+            return self.standalone.trainer().strategy
+
+    def _train(self, jobs: Sequence[Job], report: Report, listen: Listen | None) -> Iterator[Result]:
+        own, start = self.standalone, time.monotonic()
+        watches = [own.watch(job, report, listen) for job in jobs]
+        try:
+            with own.surroundings():
+                task = self._fit(jobs, watches)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            # One by one there is more room; what does not fit then either, fails as it would by itself.
+            self.members = max(1, len(jobs) // 2)
+            self.say(f"fused: {len(jobs)} networks together do not fit into memory; from now on {self.members}")
+            for job in jobs:
+                yield own.train(job, report, listen)
+            return
+        seconds = (time.monotonic() - start) / len(jobs)
+        members = task.net
+        assert isinstance(members, Members)
+        for number, (job, watch) in enumerate(zip(jobs, watches, strict=True)):
+            if job.weights is not None and not watch.over:
+                save_weights(members.alone(number), job.weights)
+            yield own.result(job, watch, task.tallies[number].tested, seconds)
+
+    def _fit(self, jobs: Sequence[Job], watches: Sequence[Watch]) -> Together:
+        own = self.standalone
+        assert isinstance(own.data, ImageData)
+        task = Together(self._of(jobs), own.recipe, own.metrics)
+        images = ImagesOfEach(own.data, [job.seed for job in jobs])
+        trainer = own.trainer(max_epochs=jobs[0].epochs, callbacks=[Watches(watches)])
+        with interruptible():
+            trainer.fit(task, datamodule=images)
+            if jobs[0].test:
+                trainer.test(task, datamodule=images, verbose=False)
+        return task
+
+    def _of(self, jobs: Sequence[Job]) -> Members:
+        own = self.standalone
+        cargo = cargo_of([job.config for job in jobs], own.traced.sites)
+        supernet = Supernet(own.build(), own.traced, cargo)
+        return Members(supernet, [(own.network(job).state_dict(), job.config) for job in jobs])
+
+
+def _batches(jobs: Iterator[Job | None], most: int) -> Iterator[list[Job]]:
+    """As many as there are without a result in between, `most` at a time."""
+    batch: list[Job] = []
+    for job in jobs:
+        if job is not None:
+            batch.append(job)
+        if batch and (job is None or len(batch) == most):
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _step(
+    task: Classification,
+    own: Standalone,
+    device: torch.device,
+    cast: Callable[[], AbstractContextManager[None]],
+    members: int | None = None,
+) -> Callable[[], None]:
+    """A step of the optimizer on random images: (B, C, H, W), or (B, members, C, H, W) of several."""
+    task.to(device).train()
+    of_each = () if members is None else (members,)
+    images = torch.rand(own.data.batch_size, *of_each, *own.data.shape, device=device)
+    labels = torch.randint(len(own.data.classes), (own.data.batch_size, *of_each), device=device)
+    optimizer = OPTIMIZERS[own.recipe.optimizer](task.parameters(), lr=own.recipe.lr)
+
+    def step() -> None:
+        with cast():
+            loss = task.loss(task(images), labels).sum()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def _timed(step: Callable[[], None], device: torch.device) -> float:
+    start = time.perf_counter()
+    step()
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter() - start
