@@ -6,18 +6,17 @@ arXiv:1803.05407 (SWA).
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from senas.training.data import Chunk
+from senas.training.norms import counting, norms_of
 from senas.training.seeded import undisturbed
 from senas.training.task import Classification
 
@@ -98,7 +97,7 @@ class Average(pl.Callback):
         """The network's tensors that an average is taken of."""
         found = {name: parameter.detach() for name, parameter in net.named_parameters()}
         if self.kind == "ema":
-            for path, module in _norms(net).items():
+            for path, module in norms_of(net).items():
                 statistics = module.named_buffers(path)
                 found |= {name: buffer for name, buffer in statistics if buffer.is_floating_point()}
         return found
@@ -106,41 +105,16 @@ class Average(pl.Callback):
 
 def _recalibrate(trainer: pl.Trainer, task: pl.LightningModule) -> None:
     """Sets the statistics of batch norm to those of the network as it is, over the batches of this epoch."""
-    norms = _norms(_net(task))
+    norms = norms_of(_net(task))
     if not norms:
         return
     batches: Any = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
     batches.sampler.set_epoch(trainer.current_epoch)
-    with undisturbed(task.device), _counting(norms), trainer.strategy.precision_plugin.forward_context():
+    with undisturbed(task.device), counting(norms), trainer.strategy.precision_plugin.forward_context():
         for given in batches:
             moved = trainer.strategy.batch_to_device(given)
             for images, _ in moved.batches() if isinstance(moved, Chunk) else (moved,):
                 task(images)
-
-
-@contextmanager
-def _counting(norms: dict[str, _BatchNorm]) -> Iterator[None]:
-    """Batch norm alone in training mode, and every batch with the same weight in its statistics."""
-    before = [(norm, norm.training, norm.momentum) for norm in norms.values()]
-    for norm in norms.values():
-        norm.reset_running_stats()
-        norm.train()
-        norm.momentum = None
-    try:
-        yield
-    finally:
-        for norm, training, momentum in before:
-            norm.train(training)
-            norm.momentum = momentum
-
-
-def _norms(net: nn.Module) -> dict[str, _BatchNorm]:
-    """Batch norm that keeps statistics, by path."""
-    return {
-        path: module
-        for path, module in net.named_modules()
-        if isinstance(module, _BatchNorm) and module.running_mean is not None
-    }
 
 
 def _task(module: pl.LightningModule) -> Classification:
