@@ -40,6 +40,11 @@ class SEConfig(Mapping[str, Block]):
     def __len__(self) -> int:
         return len(self._blocks)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SEConfig):
+            return super().__eq__(other)
+        return self is other or (hash(self) == hash(other) and self._blocks == other._blocks)
+
     def __hash__(self) -> int:
         if self._hash is None:
             self._hash = hash(tuple(self._blocks.items()))

@@ -71,6 +71,8 @@ class Constraints:
 
         Scores that are not there, because they are not known yet, are left out.
         """
+        if self == UNCONSTRAINED:
+            return {}
         return {name: (scores[name] - bound) / (bound or 1.0) for name, bound in self.given.items() if name in scores}
 
     def broken(self, scores: Scores) -> str:
@@ -83,7 +85,10 @@ class Constraints:
 
     def rules_out(self, scores: Scores) -> bool:
         """Whether a closed form is enough to know that these scores break a bound."""
-        return bool(self.broken({name: score for name, score in scores.items() if name != MEASURED}))
+        return any(excess > 0 for name, excess in self.excess(scores).items() if name != MEASURED)
+
+
+UNCONSTRAINED = Constraints()
 
 
 def spoken(value: float) -> str:

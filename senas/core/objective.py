@@ -165,5 +165,9 @@ def own_scores(objective: Objective) -> list[str]:
 
 
 def points(trials_scores: Sequence[Scores], names: Sequence[str] = FRONT) -> list[tuple[float, ...]]:
-    """One point a trial: its scores by `names`."""
-    return [tuple(score(scores, name) for name in names) for scores in trials_scores]
+    """One point a trial: its scores by `names`. Raises ScoreError as `score` does."""
+    known = [[scores.get(word, math.nan) for scores in trials_scores] for word in map(bare, names)]
+    if not all(all(map(math.isfinite, column)) for column in known):
+        return [tuple(score(scores, name) for name in names) for scores in trials_scores]  # which says what is wrong
+    signed = [[-each for each in c] if name.startswith(MINUS) else c for name, c in zip(names, known, strict=True)]
+    return list(zip(*signed, strict=True))

@@ -87,8 +87,8 @@ def test_a_configuration_that_went_to_another_process_has_the_hash_that_it_has_t
     config = SEConfig({"layer1.0": SEBlock(hidden=4)})
     hash(config)
     came = pickle.loads(pickle.dumps(config))
-    assert came == config
     assert came._hash is None
+    assert came == config
 
 
 def test_a_configuration_has_no_assignment():
