@@ -165,10 +165,13 @@ def _check_latency(setup: Setup) -> None:
 
 def _complete_record(setup: Setup, recorder: Recorder, known: list[Trial]) -> None:
     """What finished while MLflow did not answer, or was killed before it was told."""
-    front = [trial.number for trial in setup.standing(known).front()]
-    for trial in recorder.missing([trial for trial in known if trial.status is not Status.REJECTED]):
-        then = setup.standing([t for t in known if t.number <= trial.number])
-        recorder.record(trial, front, then.hypervolume())
+    standing = setup.standing(known)
+    front, volumes, volume = [trial.number for trial in standing.front()], standing.hypervolumes(), 0.0
+    missing = {trial.number for trial in recorder.missing([t for t in known if t.status is not Status.REJECTED])}
+    for trial in known:
+        volume = volumes.get(trial.number, volume)
+        if trial.number in missing:
+            recorder.record(trial, front, volume)
 
 
 def _recorder(setup: Setup, terminal: Terminal) -> Recorder:
@@ -245,10 +248,7 @@ def _page(setup: Setup, findings: Findings) -> str:
         "the network with one choice.",
         findings=findings,
         sites=setup.sites,
-        hypervolumes={
-            trial.number: setup.standing(list(measured[:count])).hypervolume()
-            for count, trial in enumerate(measured, 1)
-        },
+        hypervolumes=setup.standing(list(measured)).hypervolumes(),
     ).html()
 
 

@@ -48,6 +48,19 @@ class Standing:
         """Of the front over (validation loss, SE parameters), in nats x parameters."""
         return hypervolume(points([trial.scores for trial in self.measured]), self.reference)
 
+    def hypervolumes(self) -> dict[int, float]:
+        """The hypervolume after each trial that was trained to its end, by its number."""
+        volumes: dict[int, float] = {}
+        beaten_by: list[tuple[float, ...]] = []  # the front so far: no other point adds to the volume
+        volume = 0.0
+        measured = self.measured
+        for trial, point in zip(measured, points([each.scores for each in measured]), strict=True):
+            if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in beaten_by):
+                beaten_by = [*(beaten_by[i] for i in front([*beaten_by, point]) if i < len(beaten_by)), point]
+                volume = hypervolume(beaten_by, self.reference)
+            volumes[trial.number] = volume
+        return volumes
+
     def kept(self) -> set[int]:
         """Numbers of the trials whose weights are worth keeping: those that a pick can name, whatever the penalty."""
         return {trial.number for on_front in (self.front(), self.front(self.objective.axes)) for trial in on_front}

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from senas.core.config import SEConfig
@@ -220,3 +221,10 @@ def test_nothing_is_picked_where_no_trial_was_trained_to_the_end(refused, how):
 def test_a_score_without_a_rank_is_refused():
     with pytest.raises(ScoreError, match="val_loss must be a finite number, got nan"):
         standing([trial(0, math.nan, 0)]).front()
+
+
+def test_hypervolumes_are_those_that_there_were_after_each_trial():
+    rng = np.random.default_rng(0)
+    cloud = [trial(n, float(rng.random()), int(rng.integers(1100))) for n in range(40)]
+    found = standing([*cloud, OTHERS[0]]).hypervolumes()
+    assert found == pytest.approx({n: standing(cloud[: n + 1]).hypervolume() for n in range(40)})
