@@ -51,11 +51,13 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
     # With it Hydra raises what went wrong; without, it prints a text of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     GlobalHydra.instance().clear()
-    main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(checked_task)
     with _nothing_of_hydras(words) as elsewhere:
         sys.argv = [program or f"senas {command}", *words, *elsewhere]
         try:
-            main()
+            if any(_is_hydras(word) for word in words):
+                hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(checked_task)()
+            else:
+                checked_task(_composed(command, words))
         except OmegaConfBaseException as error:
             raise _first(command, words, ConfigError(omegaconf_line(error, command))) from error
         except yaml.YAMLError as error:
@@ -69,6 +71,16 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
             raise _first(command, words, ConfigError(composition_line(error, command, words))) from error
     if mistakes:
         raise mistakes[0]
+
+
+def _is_hydras(word: str) -> bool:
+    """Whether it takes Hydra's own program: a flag, or a key of Hydra's. That composes twice, first to learn its mode."""
+    return word.startswith("-") or word.lstrip("+~").startswith("hydra")
+
+
+def _composed(command: str, words: Sequence[str]) -> DictConfig:
+    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return hydra.compose(command, overrides=list(words))
 
 
 def _first(command: str, words: Sequence[str], error: SenasError) -> SenasError:
