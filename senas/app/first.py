@@ -16,7 +16,7 @@ def first_mistake(command: str, words: Sequence[str], error: SenasError) -> Sena
         return error
     left, found = list(enumerate(words)), error
     at = place = _place(error, left)
-    while at is not None:
+    while at is not None and place:  # before the first word there is none
         key = _key(words[at])
         # What lies below a misspelt group goes with it: without the group nobody knows whether it is right.
         left = [(i, word) for i, word in left if _key(word) != key and not _key(word).startswith(f"{key}.")]
