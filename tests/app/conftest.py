@@ -67,6 +67,26 @@ def copied(pilot, folder):
 
 
 @pytest.fixture(scope="session")
+def pilot_exported(pilot, tmp_path_factory):
+    """A folder with the study `pilot` in ./runs and its trial 1 in ./exported/pilot. Not to be written to."""
+    root = tmp_path_factory.mktemp("exported")
+    shutil.copytree(pilot, root / "runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["senas"])
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        patch.chdir(root)
+        assert run(["export", "study.name=pilot", "pick=trial:1", "to=exported/pilot"]) == 0
+    return root
+
+
+@pytest.fixture
+def package(pilot_exported, folder):
+    """What `senas export` made of the study `pilot`, which lies beside it."""
+    shutil.copytree(pilot_exported, folder, dirs_exist_ok=True)
+    return "exported/pilot"
+
+
+@pytest.fixture(scope="session")
 def environment():
     """One thread, and no statistics sent anywhere."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}

@@ -29,14 +29,6 @@ def trained(senas):
     return call
 
 
-@pytest.fixture
-def package(senas, copied):
-    """What `senas export` made of the study `pilot`."""
-    said = senas("export", "study.name=pilot", "pick=trial:1", "to=exported/pilot")
-    assert said.code == 0, said.err
-    return "exported/pilot"
-
-
 def results(folder):
     return [json.loads(line) for line in (folder / WHERE / "results.jsonl").read_text().splitlines()[1:]]
 

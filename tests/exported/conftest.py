@@ -1,5 +1,7 @@
 """A small network with an SE configuration, as values, in memory and as an exported folder."""
 
+import shutil
+
 import pytest
 import torch
 import yaml
@@ -65,10 +67,17 @@ def validation():
     return torch.randn(700, *SHAPE, generator=generator), torch.randint(5, (700,), generator=generator)
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, exported, traced, net, validation):
+    folder = tmp_path_factory.mktemp("written") / "best"
+    write(folder, exported, traced.sites, net, [validation])
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path, exported, traced, net, validation):
-    write(tmp_path / "best", exported, traced.sites, net, [validation])
-    return tmp_path / "best"
+def folder(tmp_path, written):
+    """An export to look at, or to spoil."""
+    return shutil.copytree(written, tmp_path / "best")
 
 
 @pytest.fixture

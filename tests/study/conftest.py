@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -97,10 +98,21 @@ def planted(sites):
     return scores
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """Without a study: making its tables takes a quarter of a second, copying it nothing."""
+    file = tmp_path_factory.mktemp("empty") / "study.db"
+    optuna.storages.RDBStorage(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture(params=["journal", "sqlite"])
 def storage(request, tmp_path):
     """Where the study lies: everything behind the proposer's port holds for each."""
-    return tmp_path / "journal.log" if request.param == "journal" else f"sqlite:///{tmp_path / 'study.db'}"
+    if request.param == "journal":
+        return tmp_path / "journal.log"
+    shutil.copy(request.getfixturevalue("empty_database"), tmp_path / "study.db")
+    return f"sqlite:///{tmp_path / 'study.db'}"
 
 
 @pytest.fixture
