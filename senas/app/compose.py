@@ -74,7 +74,7 @@ def run_with_hydra(command: str, arguments: Sequence[str], task: Callable[[Any],
 
 
 def _is_hydras(word: str) -> bool:
-    """Whether it takes Hydra's own program: a flag, or a key of Hydra's. That composes twice, first to learn its mode."""
+    """Whether it takes Hydra's own program, which composes twice: first to learn whether there are several jobs."""
     return word.startswith("-") or word.lstrip("+~").startswith("hydra")
 
 
