@@ -1,0 +1,285 @@
+"""Trials per hour of `senas search` and of the script that one would write without it (plain.py), in turn.
+
+    python studies/benchmarks/trials_per_hour.py               # two CPU cores, a few hours
+    python studies/benchmarks/trials_per_hour.py --gpu         # one GPU, bf16-mixed
+    python studies/benchmarks/trials_per_hour.py --short --out /tmp/short    # minutes: does it run?
+    python studies/benchmarks/trials_per_hour.py --figure      # draws the figure from the file anew
+
+Both search the same space of ResNet-20 on the same images of Fashion-MNIST, with TPE, the same recipe and the same
+number of trials; both are processes of their own, from their start to their end. Then both train one configuration with
+several seeds, and the accuracies on the test images are compared. Rounds that the file has already are not run again.
+"""
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from measured import cost, machine, versions
+from scipy.stats import t
+
+from senas.training.datasets import fashion_mnist
+from senas.training.split import by_count
+
+HERE = Path(__file__).parent
+SIDES = ("plain", "senas")
+COLOURS = {"plain": "#8c959f", "senas": "#1f6feb"}
+# torchvision's wheel does not load beside a CPU build of torch: senas, imported first, mends that, and no more.
+PLAIN = (
+    sys.executable,
+    "-c",
+    "import runpy, sys, senas; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')",
+    str(HERE / "plain.py"),
+)
+SENAS = (sys.executable, "-m", "senas")
+SPLIT_SEED = 0
+
+
+def main(args: argparse.Namespace) -> None:
+    file = Path(f"{args.out}.json")
+    if args.figure:
+        draw(json.loads(file.read_text()), file.with_suffix(".png"))
+        return
+    setting = {
+        key: getattr(args, key)
+        for key in ("train", "val", "epochs", "batch", "trials", "accelerator", "precision", "threads", "config")
+    } | {"senas": args.senas}
+    found = json.loads(file.read_text()) if file.exists() else {"setting": setting, "rounds": [], "accuracy": {}}
+    if found["setting"] != setting:
+        raise SystemExit(f"{file} is of another setting: {found['setting']}; give another --out, or remove it")
+    found |= {"machine": machine(), "versions": versions(), "when": time.strftime("%Y-%m-%d", time.gmtime())}
+
+    def keep() -> None:
+        found["summary"] = summary(found)
+        file.write_text(json.dumps(found, indent=1) + "\n")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(args, Path(scratch))
+        if "workers" not in found:
+            found["workers"] = bench.workers()
+            keep()
+        workers = min(found["workers"], key=lambda each: found["workers"][each])
+        for number in range(args.rounds):
+            for side in SIDES if number % 2 == 0 else reversed(SIDES):
+                if not any(row["round"] == number and row["side"] == side for row in found["rounds"]):
+                    spent = bench.search(side, number, workers)
+                    found["rounds"].append({"round": number, "side": side, "trials": args.trials, **asdict(spent)})
+                    print(
+                        f"round {number}, {side}: {spent.wall_seconds:.0f} s, {spent.cpu_seconds:.0f} s of processors"
+                    )
+                    keep()
+        for side in SIDES:
+            if args.seeds and len(found["accuracy"].get(side, ())) != args.seeds:
+                found["accuracy"][side] = bench.accuracies(side, workers)
+                keep()
+    for line in told(found):
+        print(line)
+    draw(found, file.with_suffix(".png"))
+
+
+class Bench:
+    """Both sides on the same images, each command in a folder of its own."""
+
+    def __init__(self, args: argparse.Namespace, scratch: Path) -> None:
+        self.args, self.scratch = args, scratch
+        self.root = str(Path(args.root).absolute())
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"},
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONPATH": f"{HERE.parents[1]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        }
+        if args.threads:
+            self.environment["OMP_NUM_THREADS"] = str(args.threads)
+        self.split = scratch / "split.npz"
+        np.savez(self.split, **split(self.root, args.train, args.val))
+
+    def workers(self) -> dict[str, float]:
+        """Seconds that the plain script trains one configuration for, by the number of its DataLoaders' processes."""
+        return {str(count): self._probe(count) for count in self.args.workers}
+
+    def search(self, side: str, number: int, workers: str):
+        folder = self._folder(f"{side}{number}")
+        words = {
+            "plain": (*PLAIN, "search", *self._plain(workers), f"--trials={self.args.trials}", f"--seed={number}"),
+            "senas": (
+                *(*SENAS, "search", *self._senas(), "sampler=tpe", "backbone=resnet20", "study.name=benchmark"),
+                *(f"study.trials={self.args.trials}", "study.confirm=0", f"study.seed={number}", *self.args.senas),
+            ),
+        }
+        return cost(words[side], folder, self.environment)
+
+    def accuracies(self, side: str, workers: str) -> list[float]:
+        """Per cent of the test images, a number a seed."""
+        folder, first, seeds = self._folder(f"accuracy_{side}"), 100, self.args.seeds
+        if side == "plain":
+            words = ("train", f"--config={self.args.config}", f"--first-seed={first}", f"--seeds={seeds}")
+            cost((*PLAIN, *words, *self._plain(workers)), folder, self.environment)
+            lines = [line for line in (folder / "output.txt").read_text().splitlines() if line.startswith("{")]
+            return [100 * json.loads(line)["test_accuracy"] for line in lines]
+        words = (f"se={self.args.config}", "against=[]", "name=benchmark", f"first_seed={first}", f"seeds={seeds}")
+        cost(
+            (*SENAS, "train", *self._senas(), "trainer=default", "backbone=resnet20", *words, "tracking=none"),
+            folder,
+            self.environment,
+        )
+        lines = (folder / "runs" / "benchmark" / "results.jsonl").read_text().splitlines()[1:]
+        return [100 * json.loads(line)["scores"]["test_accuracy"] for line in lines]
+
+    def _probe(self, workers: int) -> float:
+        folder = self._folder(f"workers{workers}")
+        once = ("train", *self._plain(str(workers)), "--seeds=1", "--epochs=1")
+        cost((*PLAIN, *once), folder, self.environment)
+        (line,) = [line for line in (folder / "output.txt").read_text().splitlines() if line.startswith("{")]
+        return float(json.loads(line)["seconds"])
+
+    def _plain(self, workers: str) -> tuple[str, ...]:
+        named = {key: getattr(self.args, key) for key in ("epochs", "batch", "accelerator", "precision")}
+        paths = (f"--root={self.root}", f"--split={self.split}", f"--workers={workers}")
+        return (*paths, *(f"--{key}={value}" for key, value in named.items()))
+
+    def _senas(self) -> tuple[str, ...]:
+        args = self.args
+        return (
+            *("data=fashion_mnist", f"data.root={self.root}", f"data.train={args.train}", f"data.val={args.val}"),
+            *(f"trainer.epochs={args.epochs}", f"trainer.batch_size={args.batch}", "progress=false"),
+            *(f"trainer.accelerator={args.accelerator}", f"trainer.precision={args.precision}"),
+            *([f"trainer.threads={args.threads}"] if args.threads else []),
+        )
+
+    def _folder(self, name: str) -> Path:
+        folder = self.scratch / name
+        folder.mkdir()
+        return folder
+
+
+def split(root: str, train: int, val: int) -> dict[str, np.ndarray]:
+    """Places, among the 60,000 images, of those that senas trains with and validates on."""
+    from plain import unpacked
+    from torchvision.datasets import FashionMNIST
+
+    known = FashionMNIST(root, download=not unpacked(Path(root)))
+    in_val, rest = by_count(known.targets.numpy(), val, SPLIT_SEED, "data.val")
+    order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(SPLIT_SEED)).numpy()
+    places = {"train": rest[order][:train], "val": in_val}
+    theirs = fashion_mnist(root=root, download=False, train=train, val=val, split_seed=SPLIT_SEED, batch_size=1)
+    for part in ("train", "val"):
+        labels = getattr(theirs, part).labels
+        if not torch.equal(known.targets[torch.from_numpy(places[part])], labels):
+            raise SystemExit(f"senas splits otherwise by now: these are not its {part} images")
+    return places
+
+
+def summary(found: dict) -> dict[str, object]:
+    """Medians with their range over the rounds; the difference of accuracies with its interval."""
+    made: dict[str, object] = {}
+    for side in SIDES:
+        rows = [row for row in found["rounds"] if row["side"] == side]
+        if rows:
+            made[side] = {
+                "trials_per_hour": middle([3600 * row["trials"] / row["wall_seconds"] for row in rows]),
+                "trials_per_cpu_hour": middle([3600 * row["trials"] / row["cpu_seconds"] for row in rows]),
+                "peak_mib": middle([row["peak_mib"] for row in rows]),
+                "gpu_mib": middle([row["gpu_mib"] or 0.0 for row in rows]),
+            }
+    if all(side in made for side in SIDES):
+        for key in ("trials_per_hour", "trials_per_cpu_hour"):
+            made[f"times_as_many_{key}"] = made["senas"][key]["median"] / made["plain"][key]["median"]
+    if all(len(found["accuracy"].get(side, ())) > 1 for side in SIDES):
+        made["accuracy"] = difference(*(np.array(found["accuracy"][side]) for side in SIDES))
+    return made
+
+
+def middle(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values), "n": len(values)}
+
+
+def difference(plain: np.ndarray, senas: np.ndarray) -> dict[str, float]:
+    """Senas minus plain, in percentage points, with Welch's 95 % interval: their seeds draw nothing in common."""
+    variances = [values.var(ddof=1) / len(values) for values in (plain, senas)]
+    error = sum(variances) ** 0.5
+    freedom = error**4 / sum(v**2 / (len(plain) - 1) for v in variances) if error else 1.0
+    mean, half = senas.mean() - plain.mean(), float(t.ppf(0.975, freedom)) * error
+    return {
+        **{"plain": plain.mean(), "senas": senas.mean(), "plain_sd": plain.std(ddof=1), "senas_sd": senas.std(ddof=1)},
+        **{"difference": mean, "low": mean - half, "high": mean + half, "seeds": len(plain)},
+    }
+
+
+def told(found: dict) -> list[str]:
+    made, lines = found["summary"], ["| | plain | senas |", "| --- | ---: | ---: |"]
+    for key in ("trials_per_hour", "trials_per_cpu_hour", "peak_mib", "gpu_mib"):
+        cells = ["{median:.1f} ({lowest:.1f} to {highest:.1f})".format(**made[side][key]) for side in SIDES]
+        lines.append(f"| {key.replace('_', ' ')} | {' | '.join(cells)} |")
+    lines.append("senas: {:.2f} times as many trials per hour, ".format(made["times_as_many_trials_per_hour"]))
+    lines[-1] += "{:.2f} times as many per hour of processors".format(made["times_as_many_trials_per_cpu_hour"])
+    if "accuracy" in made:
+        lines.append(
+            "test accuracy: plain {plain:.2f} % (sd {plain_sd:.2f}), senas {senas:.2f} % (sd {senas_sd:.2f}), "
+            "difference {difference:+.2f} points ({low:+.2f} to {high:+.2f}), {seeds} seeds".format(**made["accuracy"])
+        )
+    return lines
+
+
+def draw(found: dict, path: Path) -> None:
+    made = found["summary"]
+    figure, panels = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
+    for panel, key in zip(panels, ("trials_per_hour", "peak_mib"), strict=False):
+        for place, side in enumerate(SIDES):
+            each = made[side][key]
+            panel.bar(place, each["median"], 0.6, color=COLOURS[side])
+            panel.plot([place, place], [each["lowest"], each["highest"]], color="black", linewidth=1)
+        panel.set_xticks([0, 1], SIDES)
+        panel.set_ylabel({"trials_per_hour": "trials per hour", "peak_mib": "peak memory, MiB"}[key])
+    for place, side in enumerate(SIDES):
+        accuracies = found["accuracy"].get(side, [])
+        panels[2].plot([place] * len(accuracies), accuracies, "o", alpha=0.4, color=COLOURS[side])
+    panels[2].set_xticks([0, 1], SIDES)
+    panels[2].set_xlim(-0.5, 1.5)
+    panels[2].set_ylabel(f"test accuracy of {found['setting']['config']}, %")
+    for panel in panels:
+        panel.spines[["top", "right"]].set_visible(False)
+    where = found["machine"]["gpu"] if found["setting"]["accelerator"] == "gpu" else None
+    figure.suptitle(f"{where or found['machine']['cpu']}, {found['machine']['cores']} cores", fontsize=9)
+    figure.savefig(path, dpi=130)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gpu", action="store_true", help="accelerator gpu, bf16-mixed, all images")
+    parser.add_argument("--short", action="store_true", help="few images, trials and seeds: whether it runs")
+    parser.add_argument("--figure", action="store_true", help="only draw, from the file")
+    parser.add_argument("--out", help="of the .json and the .png, without either; default: beside this script")
+    parser.add_argument("--root", default="data", help="of the images; Debian's are found too")
+    parser.add_argument("--trials", type=int, help="of each search")
+    parser.add_argument("--rounds", type=int, help="searches of each side, in turn")
+    parser.add_argument("--seeds", type=int, help="of the comparison of accuracies; 0: none")
+    parser.add_argument("--config", choices=["none", "all16"], default="all16", help="whose accuracies are compared")
+    parser.add_argument("--train", type=int, help="images")
+    parser.add_argument("--val", type=int, help="images")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--threads", type=int, help="of torch, on both sides; default: as each chooses")
+    parser.add_argument("--workers", type=int, nargs="+", help="of plain.py's DataLoaders: the fastest is taken")
+    parser.add_argument("senas", nargs="*", help="more words for senas search, such as evaluator=fused")
+    given = parser.parse_args()
+    sizes = {"trials": 12, "rounds": 3, "seeds": 20, "train": 10_000, "val": 5_000, "epochs": 3, "workers": [0, 2]}
+    if given.gpu:
+        sizes |= {"trials": 40, "train": 50_000, "val": 10_000, "epochs": 5, "workers": [2, 4, 8]}
+    if given.short:
+        sizes |= {"trials": 3, "rounds": 1, "seeds": 2, "train": 2_000, "val": 1_000, "epochs": 1}
+    for name, size in sizes.items():
+        if getattr(given, name) is None:
+            setattr(given, name, size)
+    given.accelerator, given.precision = ("gpu", "bf16-mixed") if given.gpu else ("cpu", "32-true")
+    given.out = given.out or str(HERE / f"trials_per_hour{'_gpu' if given.gpu else ''}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the command that runs ends too
+    main(given)
