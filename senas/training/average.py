@@ -51,6 +51,7 @@ class Average(pl.Callback):
 
     def __init__(self, kind: str) -> None:
         self.kind, self.rule = kind, RULES[kind]
+        self.steps = 0  # of the optimizer
         self.mean: dict[str, Tensor] = {}  # float32 at least; by name in the network
         self.buffers: dict[str, Tensor] = {}  # all of them, as they were last measured
         self._pairs: tuple[list[Tensor], list[Tensor]] = [], []  # averages, and what they are of
@@ -67,11 +68,12 @@ class Average(pl.Callback):
         self.mean = {n: start[n].to(now[n].device, wide[n], copy=True) for n in now}
         # Looked up once: the optimizer changes the tensors in their places.
         self._pairs = list(self.mean.values()), list(now.values())
-        _task(pl_module).stepped.append(partial(self._step, trainer, _task(pl_module)))
+        _task(pl_module).stepped.append(partial(self._step, _task(pl_module)))
 
-    def _step(self, trainer: pl.Trainer, task: Classification) -> None:
+    def _step(self, task: Classification) -> None:
         means, now = self._pairs
-        share = self.rule(trainer.global_step, task.planned)
+        self.steps += 1
+        share = self.rule(self.steps, task.planned)
         newest = [tensor.to(mean.dtype) for mean, tensor in zip(means, now, strict=True)]
         get_ema_multi_avg_fn(1 - share)(means, newest, None)  # type: ignore[no-untyped-call]
 
@@ -79,13 +81,19 @@ class Average(pl.Callback):
         net = _net(pl_module)
         self._own = _copied(net.state_dict())
         _fill(net, self.mean)
-        if self.kind == "swa" and self.rule(trainer.global_step, _task(pl_module).planned) < 1:
+        if self.kind == "swa" and self.rule(self.steps, _task(pl_module).planned) < 1:
             _recalibrate(trainer, pl_module)
         self.buffers = _copied(dict(net.named_buffers()))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         _fill(_net(pl_module), self._own)
         self._own = {}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        # Not from the trainer: in checkpoints from before there were chunks it counts other steps, that stay at 0.
+        self.steps = checkpoint["global_step"]
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean, "buffers": self.buffers}

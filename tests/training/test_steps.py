@@ -192,7 +192,8 @@ def test_backward_is_not_cast(few, recipe, precision):
     assert heard == [False] * BATCHES
 
 
-def test_a_training_with_accumulation_and_clip_goes_on_as_if_it_was_never_broken_off(evaluator, tmp_path, monkeypatch):
+@pytest.mark.parametrize("before", [False, True], ids=["of now", "from before there were chunks"])
+def test_a_training_goes_on_as_if_it_was_never_broken_off(evaluator, tmp_path, monkeypatch, before):
     monkeypatch.setattr("senas.training.data.CHUNK_BATCHES", 2)
     made = evaluator(accumulate=2, clip=0.5, average="ema")
     whole, weights = trained(made, tmp_path, monkeypatch)
@@ -206,6 +207,10 @@ def test_a_training_with_accumulation_and_clip_goes_on_as_if_it_was_never_broken
     with pytest.raises(KeyboardInterrupt):
         list(made.evaluate([job], broken_off))
     torch.rand(3)
+    if before:  # then it was the other loop of Lightning's that counted
+        saved = torch.load(job.checkpoint)
+        saved["loops"]["fit_loop"]["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"] = 0
+        torch.save(saved, job.checkpoint)
     (result,) = made.evaluate([job], lambda *said: False)
     assert (result.curve, result.scores) == (whole.curve, whole.scores)
     assert unequal(load_file(job.weights), weights) == []
