@@ -212,9 +212,9 @@ class ImageData(Images):
 
         def taken(which: Tensor | slice) -> tuple[Tensor, Tensor]:
             images, labels = part.images[which], part.labels[which]
-            if pinned:
-                images, labels = images.pin_memory(), labels.pin_memory()
-            return (scaled(images, self.size) if self.size else images), labels
+            if self.size:
+                images = scaled(images, self.size)
+            return (images.pin_memory(), labels.pin_memory()) if pinned else (images, labels)
 
         return taken
 

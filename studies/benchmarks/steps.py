@@ -208,7 +208,17 @@ def vars_of(images: Part) -> tuple[torch.Tensor, torch.Tensor]:
 
 def memory(name: str, side: str, given: argparse.Namespace) -> float:
     """MiB at the most: of a process of its own, or on the GPU."""
-    command = [sys.executable, __file__, "--alone", name, side, "--device", given.device, "--threads", "1"]
+    command = [
+        sys.executable,
+        __file__,
+        "--alone",
+        name,
+        side,
+        "--device",
+        given.device,
+        "--threads",
+        str(given.threads),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
