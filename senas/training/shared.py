@@ -51,6 +51,7 @@ class Shared(pl.LightningModule):
     """Trains a supernet's weights; a step of the optimizer is on the configurations that `steps` gives next.
 
     supernet:  built with `sliced`, so that each configuration reads its part of the weights.
+    recipe:    optimizer, learning rate, decay and smoothing are followed; the schedule is always one cycle.
     """
 
     def __init__(self, supernet: Supernet, steps: Iterator[Step], recipe: Recipe, *, distill: bool = False) -> None:
