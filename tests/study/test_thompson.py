@@ -103,6 +103,12 @@ def test_what_breaks_a_bound_is_not_proposed():
     assert all(trial.config.params(SITES) <= 400 for trial in searched(14, space=tight))
 
 
+def test_what_is_drawn_within_bounds_that_only_no_se_is_within_is_no_se():
+    """A configuration without blocks is false to Python, and was passed over for one that breaks the bound."""
+    nothing = SPACE.capped(Constraints.parse({"se_params": 0}), 1000, 1000)
+    assert [trial.config for trial in searched(3, space=nothing)] == [NONE] * 3
+
+
 @pytest.mark.slow
 def test_a_penalty_makes_proposals_smaller():
     objective = Penalized(1.0, SPACE.largest_params)
