@@ -14,6 +14,8 @@ from senas.app.main import run
 
 SHORT = ("trainer.epochs=1", "tracking=none", "progress=false", "study.trials=3", "study.confirm=0")
 """A study of a second or two."""
+PATIENCE = 600
+"""Seconds after which a process hangs; a machine that does much else at the same time takes minutes."""
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def program(folder, environment):
             env={**environment, **env},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -125,7 +127,7 @@ def unread(folder, environment):
                 stdout=writer,
                 stderr=subprocess.PIPE,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE,
                 check=False,
             )
         finally:
