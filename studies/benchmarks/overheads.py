@@ -222,9 +222,17 @@ def help_seconds(checkout: Path, runs: int) -> dict[str, list[float]]:
     return taken
 
 
+def show(part: str, side: str, found: dict[str, list[float]]) -> None:
+    words = [
+        f"{kind} {statistics.median(each):.1f} ({min(each):.1f} to {max(each):.1f})" for kind, each in found.items()
+    ]
+    print(f"{part:<28} {side:<7} {'  '.join(words)}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, help="another checkout, measured in turn with this one")
+    parser.add_argument("--only", default="", help="parts with this in their names, such as record")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
@@ -241,18 +249,12 @@ def main() -> None:
     for name, checkout in sides.items():
         for what, taken in help_seconds(checkout, 5).items():
             parts.setdefault(f"python {what}", {})[name] = {"wall": taken}
+            show(f"python {what}", name, {"wall": taken})
     for part in PARTS:
         for name, checkout in sides.items():
-            if part in MINUTES and name != "this":
-                continue
-            parts.setdefault(part, {})[name] = in_child(checkout, part)
-    for part, found in parts.items():
-        for name, each in found.items():
-            words = [
-                f"{kind} {statistics.median(taken):8.1f} ({min(taken):.1f} to {max(taken):.1f})"
-                for kind, taken in each.items()
-            ]
-            print(f"{part:<28} {name:<7} {'  '.join(words)}", flush=True)
+            if (part not in MINUTES or name == "this") and options.only in part:
+                parts.setdefault(part, {})[name] = in_child(checkout, part)
+                show(part, name, parts[part][name])
     (HERE / "overheads.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
