@@ -109,7 +109,16 @@ def machine() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+    """Of Python and the packages, and the commit of this repository where it is one."""
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    commit = (
+        subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() if shutil.which("git") else ""
+    )
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+        "senas": commit or metadata.version("senas"),
+    }
 
 
 def _nvidia(field: str) -> str | None:

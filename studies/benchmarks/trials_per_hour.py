@@ -273,7 +273,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     sizes = {"trials": 12, "rounds": 3, "seeds": 20, "train": 10_000, "val": 5_000, "epochs": 3, "workers": [0, 2]}
     if given.gpu:
-        sizes |= {"trials": 40, "train": 50_000, "val": 10_000, "epochs": 5, "workers": [2, 4, 8]}
+        sizes |= {"trials": 20, "train": 50_000, "val": 10_000, "workers": [2, 4, 8]}
     if given.short:
         sizes |= {"trials": 3, "rounds": 1, "seeds": 2, "train": 2_000, "val": 1_000, "epochs": 1}
     for name, size in sizes.items():
