@@ -111,7 +111,7 @@ def test_what_is_there_is_not_trained_again(senas, found, monkeypatch):
     def refuse(*arguments):
         raise AssertionError("a training too many")
 
-    monkeypatch.setattr("senas.training.standalone.Standalone.evaluate", refuse)
+    monkeypatch.setattr("senas.training.standalone.Standalone.train", refuse)
     done = senas("audit", *TINY, f"root={found.study.folder.parent}")
     assert done.code == 0
     assert "2 configurations x 2 seeds, 4 audit runs, 4 of them there already" in done.out
