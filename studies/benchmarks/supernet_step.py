@@ -46,9 +46,9 @@ class Case:
 
 
 CASES = {
-    "resnet8 on digits": Case(8, (1, 8, 8), 64, 200),
-    "resnet8 on 32x32": Case(8, (3, 32, 32), 128, 20),
-    "resnet20 on 28x28": Case(20, (1, 28, 28), 128, 20),
+    "resnet8 on digits": Case(8, (1, 8, 8), 64, 60),
+    "resnet8 on 32x32": Case(8, (3, 32, 32), 128, 8),
+    "resnet20 on 28x28": Case(20, (1, 28, 28), 128, 8),
 }
 
 

@@ -1,0 +1,139 @@
+"""What weights shared by all configurations say of each: Kendall's tau against stand-alone trainings.
+
+    python studies/benchmarks/shared_weights.py            # every sampling; prints a table, writes shared_weights.json
+    python studies/benchmarks/shared_weights.py fair
+
+Cued digits, resnet8, the default space and trainer. The stand-alone trainings are those of studies/cued_digits: 150
+configurations in five studies, each of a seed. A tau is the mean over the studies of that within each, its interval
+(90 %) from configurations drawn anew in each study. Beside it stands how much it is above that of a screener which
+trains nothing: more SE blocks are better.
+"""
+
+import argparse
+import csv
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import senas  # noqa: F401  # before torchvision, where torch is built for the CPU
+
+import pytorch_lightning as pl  # isort: skip
+import torch
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+
+from senas.core.block import Placement
+from senas.core.config import SEConfig
+from senas.core.recipe import Recipe
+from senas.core.rungs import kendall
+from senas.core.sampling import SAMPLINGS
+from senas.core.space import Axes, search_space
+from senas.model.backbones import named
+from senas.model.carried import cargo_of_space
+from senas.model.sites import trace
+from senas.model.supernet import Supernet
+from senas.training.data import Part
+from senas.training.datasets import cued_digits
+from senas.training.shared import Shared, measured
+
+HERE = Path(__file__).parent
+STAND_ALONE = HERE.parent / "cued_digits" / "results.csv"
+RESULT = Path(__file__).with_suffix(".json")
+RECIPE = Recipe(optimizer="adamw", lr=0.003, weight_decay=0.01, schedule="one_cycle", label_smoothing=0.0)
+EPOCHS, BATCH = 8, 64
+CALIBRATION, VALIDATION, BOOTSTRAP = 512, 2000, 1000
+VARIANTS = {"uniform": ("uniform", False), "fair": ("fair", False), "sandwich": ("sandwich", False)}
+VARIANTS["sandwich, distilled"] = ("sandwich", True)
+Studies = list[tuple[list[SEConfig], np.ndarray]]
+
+
+def main(names: list[str], seeds: int) -> None:
+    torch.set_num_threads(1)
+    data = cued_digits(train=4000, val=4000, test=2000, split_seed=0, batch_size=BATCH)
+    backbone = named("resnet8", classes=10, channels=3)
+    traced = trace(backbone, data.shape)
+    space = search_space(traced.sites, Axes(placement=(Placement.STANDARD, Placement.PRE, Placement.POST)))
+    studies = _stand_alone()
+    print(f"{sum(len(configs) for configs, _ in studies)} configurations in {len(studies)} studies", flush=True)
+    blocks = {config: -float(len(config)) for configs, _ in studies for config in configs}
+    rows = [_row("number of SE blocks", 0, 0.0, 0.0, studies, blocks, blocks)]
+    for name, seed in itertools.product(names or VARIANTS, range(seeds)):
+        sampling, distill = VARIANTS[name]
+        torch.manual_seed(seed)
+        supernet = Supernet(named("resnet8", classes=10, channels=3), traced, cargo_of_space(space), sliced=True)
+        start = time.perf_counter()
+        part = TensorDataset(data.train.images, data.train.labels)
+        loader = DataLoader(part, sampler=BatchSampler(RandomSampler(part), BATCH, drop_last=True), batch_size=None)
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            max_epochs=EPOCHS,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(Shared(supernet, SAMPLINGS[sampling](space, seed), RECIPE, distill=distill), loader)
+        trained = time.perf_counter() - start
+        calibration, held_out = _batches(data.train, CALIBRATION, BATCH), _batches(data.val, VALIDATION, 500)
+        start = time.perf_counter()
+        losses = {config: measured(supernet, config, calibration, held_out)["val_loss"] for config in blocks}
+        each = (time.perf_counter() - start) / len(losses)
+        rows.append(_row(name, seed, trained, each, studies, losses, blocks))
+        RESULT.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _row(
+    name: str,
+    seed: int,
+    trained: float,
+    each: float,
+    studies: Studies,
+    losses: dict[SEConfig, float],
+    blocks: dict[SEConfig, float],
+) -> dict[str, object]:
+    tau = _interval(studies, lambda configs, truth: kendall(np.array([losses[c] for c in configs]), truth))
+    over = _interval(
+        studies,
+        lambda configs, truth: (
+            kendall(np.array([losses[c] for c in configs]), truth)
+            - kendall(np.array([blocks[c] for c in configs]), truth)
+        ),
+    )
+    said = "  ".join("{:+.2f} ({:+.2f} to {:+.2f})".format(*each) for each in (tau, over))
+    print(f"{name:22} seed {seed}  {said}  trained {trained:.0f} s, {each:.2f} s a configuration", flush=True)
+    return {"sampling": name, "seed": seed, "tau": tau, "over_blocks": over, "trained_s": trained, "each_s": each}
+
+
+def _interval(studies: Studies, of: Callable[[list[SEConfig], np.ndarray], float]) -> tuple[float, float, float]:
+    """The mean over the studies, and its 90 % interval by a bootstrap over the configurations of each."""
+    random = np.random.default_rng(0)
+    drawn = []
+    for _ in range(BOOTSTRAP):
+        picks = [random.integers(len(configs), size=len(configs)) for configs, _ in studies]
+        drawn.append(np.mean([of([c[i] for i in p], t[p]) for (c, t), p in zip(studies, picks, strict=True)]))
+    low, high = np.quantile(drawn, (0.05, 0.95))
+    return float(np.mean([of(configs, truth) for configs, truth in studies])), float(low), float(high)
+
+
+def _stand_alone() -> Studies:
+    """Of each study the configurations that it trained, and their validation losses."""
+    found: dict[str, dict[SEConfig, float]] = {}
+    with STAND_ALONE.open(newline="") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["study_seed"], {})[SEConfig.parse(row["blocks"])] = float(row["val_loss"])
+    return [(list(losses), np.array(list(losses.values()))) for losses in found.values()]
+
+
+def _batches(part: Part, count: int, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return [(part.images[n : n + size], part.labels[n : n + size]) for n in range(0, count, size)]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=", ".join(VARIANTS))
+    parser.add_argument("--seeds", type=int, default=1)
+    asked = parser.parse_args()
+    main(asked.names, asked.seeds)
