@@ -488,8 +488,9 @@ def test_residual_networks_for_small_images_learn_alike(randomise, depth, data):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "steps"),
-    # The last one is chaotic on small images: 1e-15 on a weight of the stand-alone network is 1e-3 in its loss after 9.
-    [("resnet18", 20), ("mobilenet_v2", 20), ("mobilenet_v3_small", 5)],
+    # The last one is chaotic on small images: each step makes a rounding 25 to 40 times as large, of 1e-15 on a weight
+    # of the stand-alone network 7e-8 in 5 steps.
+    [("resnet18", 20), ("mobilenet_v2", 20), ("mobilenet_v3_small", 3)],
 )
 def test_networks_of_torchvision_learn_alike(name, steps):
     torch.manual_seed(0)
