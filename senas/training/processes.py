@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -202,6 +203,15 @@ def _work(standalone: Standalone, pipe: Connection, parent: int) -> None:
     ctypes.CDLL(None).prctl(KILL_AT_DEATH_OF_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    # OpenMP keeps its threads by the thread that called for them. Those of the first process are not here, and waiting
+    # for them would never end: a thread of its own has none to wait for.
+    thread = threading.Thread(target=_train, args=(standalone, pipe))
+    thread.start()
+    thread.join()
+
+
+def _train(standalone: Standalone, pipe: Connection) -> None:
+    """One job after the other; ends the process."""
 
     def report(job: Job, epoch: int, scores: Scores) -> bool:
         pipe.send(("epoch", (epoch, dict(scores))))

@@ -28,6 +28,13 @@ def two(evaluator):
     return lambda **fields: Processes(evaluator(**fields), 2)
 
 
+@pytest.fixture
+def cores():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 def children():
     return [int(word) for word in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
@@ -174,14 +181,24 @@ def test_metrics_of_ones_own_are_measured_there_too(two, go_on):
     assert result.scores["flipped"] == pytest.approx(result.scores["val_error"])
 
 
+def test_trainings_go_on_where_the_first_process_has_calculated_with_several_threads(evaluator, cores, go_on):
+    def too_long(*_):
+        pytest.fail("the trainings never end")
+
+    cores(2)
+    torch.nn.functional.conv2d(torch.rand(64, 16, 32, 32), torch.rand(16, 16, 3, 3))
+    made = Processes(evaluator(device=Device(accelerator="cpu", threads=2)), 2)
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(60)
+    try:
+        results = list(made.evaluate([Job(NONE, seed, 1) for seed in range(3)], go_on))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert [result.failure for result in results] == [None] * 3
+
+
 # How many
-
-
-@pytest.fixture
-def cores():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
