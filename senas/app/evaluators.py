@@ -11,14 +11,22 @@ from senas.training.standalone import Standalone
 
 
 def evaluator_of(
-    standalone: Standalone, config: EvaluatorConfig, trainings: int, say: Callable[[str], None]
+    standalone: Standalone,
+    config: EvaluatorConfig,
+    trainings: int,
+    say: Callable[[str], None],
+    *,
+    pruned: bool = False,
 ) -> Evaluator:
     """What trains so many jobs as the configuration says. Raises ConfigError in one line where it cannot.
 
-    say:  told what is measured on the way.
+    say:     told what is measured on the way.
+    pruned:  whether what is stopped early hangs on what other trials came to. Then it would hang on which of several
+             trainings is the faster one, and unless it is asked for there are not several.
     """
     if config.name == "standalone":
-        return side_by_side(standalone, config.workers, trainings)
+        workers = 1 if config.workers is None and pruned else config.workers
+        return side_by_side(standalone, workers, trainings)
     made = Fused(standalone, config.members, say, always=config.together == "always")
     if hindrance := made.hindrance():
         raise ConfigError(f"evaluator=fused: networks are not trained together with {hindrance}; evaluator=standalone")

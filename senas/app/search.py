@@ -23,6 +23,7 @@ from senas.core.constraint import MEASURED
 from senas.core.objective import bare, judged
 from senas.core.ports import Recorder
 from senas.core.trial import Job, Status, Trial, Wanted
+from senas.core.verdict import Verdict
 from senas.errors import ExportError, SenasError, SpaceError, StudyError
 from senas.exported.package import SE_FILE, se_yaml
 from senas.report.console import Terminal
@@ -59,7 +60,9 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
     seeds = seeds_of(config)
     sampler(0)  # made for every proposal later; a mistake in it shows here, before anything is written
     setup.evaluator.check()
-    evaluator = evaluator_of(setup.evaluator, config.evaluator, config.study.trials, terminal.say)
+    evaluator = evaluator_of(
+        setup.evaluator, config.evaluator, config.study.trials, terminal.say, pruned=stop_early is not None
+    )
     if (setup.folder.path / RESULTS).exists():
         raise StudyError(f"study.name: {setup.folder.path} holds trainings of senas train; give another name")
     start, outside = setup.start()
@@ -103,7 +106,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             objective=setup.objective,
             standing=setup.standing,
             constraints=setup.constraints,
-            after=partial(_replicate, setup, Confirmation(replicates_of(config), seeds_of(config))),
+            after=partial(_replicate, setup, Confirmation(replicates_of(config), seeds_of(config)), {}),
         )
         search = Search(plan, proposer, evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
@@ -142,12 +145,20 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
     return setup, found
 
 
-def _replicate(setup: Setup, confirmation: Confirmation, trials: Sequence[Trial]) -> Wanted | None:
-    """What to train again once the trials are there, or running; nothing where none came to its end."""
+def _replicate(
+    setup: Setup, confirmation: Confirmation, known: dict[int, Verdict], trials: Sequence[Trial]
+) -> Wanted | None:
+    """What to train again once the trials are there, or running; nothing where none came to its end.
+
+    known:  the last verdict, by how many trials it read: several may be asked for before one more ended.
+    """
     ended = [trial for trial in trials if trial.status is not Status.RUNNING]
     if not confirmation.left(trials) or not setup.standing(ended).measured:
         return None
-    return confirmation.next(setup.verdict(ended, effort=EFFORT), trials)
+    if len(ended) not in known:
+        known.clear()
+        known[len(ended)] = setup.verdict(ended, effort=EFFORT)
+    return confirmation.next(known[len(ended)], trials)
 
 
 def _check_latency(setup: Setup) -> None:

@@ -17,7 +17,7 @@ from senas.core.ports import Recorder
 from senas.core.seeds import Seeds
 from senas.core.trial import Job, Trial
 from senas.core.trust import module_of
-from senas.errors import EvaluationError, SenasError
+from senas.errors import ConfigError, EvaluationError, SenasError
 from senas.exported.folder import write
 from senas.exported.network import with_weights
 from senas.exported.package import Exported
@@ -40,6 +40,11 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
     terminal = Terminal()
     training = training_of(config)
     training.evaluator.check()
+    if config.evaluator.name == "fused":
+        raise ConfigError(
+            "evaluator=fused: each training here is saved after every epoch, which those of one network together are "
+            "not; evaluator=standalone"
+        )
     evaluator = evaluator_of(training.evaluator, config.evaluator, len(training.jobs), terminal.say)
     with Interrupt() as interrupt, training.folder.locked() as fresh:
         folder = training.folder.path

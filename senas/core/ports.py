@@ -59,6 +59,9 @@ class Proposer(Protocol):
         """A running trial of this configuration and seed, whatever else waits; if this very training was asked for and
         never told, its trial. Raises SpaceError for a configuration that no proposal could have."""
 
+    def unfinished(self) -> list[Wanted]:
+        """Replicates that an earlier process asked for and never told of, in that order."""
+
     def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
         """Told of a running trial's scores after an epoch; answers whether to prune it. A replicate never is."""
 

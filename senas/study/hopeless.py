@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from senas.core.constraint import MEASURED
-from senas.core.trial import Trial
+from senas.core.trial import Failure, Trial
 from senas.errors import EvaluationError
 
 FAILURES_IN_A_ROW = 3
@@ -22,9 +22,10 @@ def stop_when_hopeless(trials: Sequence[Trial]) -> None:
     """Raises EvaluationError, naming the key to change, where trials fail alike in a row or are all too slow."""
     last = [trial for trial in trials if trial.trained][-FAILURES_IN_A_ROW:]
     if len(last) == FAILURES_IN_A_ROW and last[0].failure and len({trial.failure for trial in last}) == 1:
+        key = "evaluator.workers" if last[0].failure is Failure.KILLED else "trainer.lr"
         raise EvaluationError(
             f"the last {FAILURES_IN_A_ROW} trials failed in the same way, {last[-1].failure}: {last[-1].reason}; "
-            "lower trainer.lr or trainer.batch_size, or choose a smaller backbone"
+            f"lower {key} or trainer.batch_size, or choose a smaller backbone"
         )
     slow = untrained(trials)
     if len([t for t in slow if MEASURED in t.scores and t.repeats is None]) >= SLOW_IN_A_ROW:

@@ -153,6 +153,9 @@ class Search:
                 yield partial(self.proposer.ask_for, wanted)
         while self._counted + sum(trial.proposed for trial in self.running) < plan.trials and not self._exhausted():
             yield self._propose
+        if plan.after:  # what was chosen beside others that ran then is not chosen anew
+            for wanted in self.proposer.unfinished():
+                yield partial(self.proposer.ask_for, wanted)
         while plan.after:
             there = [*self.trials, *self.running]
             more = plan.after(there)

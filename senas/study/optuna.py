@@ -25,12 +25,12 @@ from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
-from senas.core.trial import SAMPLER, Status, Trial, Wanted
+from senas.core.trial import CONFIRM, SAMPLER, Status, Trial, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
 from senas.study.one_seed import OneSeed
 from senas.study.storage import mend_journal, open_storage, together
 from senas.study.thompson import EffectsSampler
-from senas.study.written import ORIGIN, RECORD, SEED, STATES, STATUSES, Ended, record_of
+from senas.study.written import ORIGIN, RECORD, SEED, STATES, STATUSES, Ended, config_of, record_of
 
 DRAWS = 1000
 """Random draws for an untried configuration before the space is walked for one."""
@@ -99,6 +99,14 @@ class OptunaProposer:
             new = create_trial(state=TrialState.RUNNING, params=params, distributions=options, user_attrs=told)
             trial_id = storage.create_new_trial(self.study._study_id, new)
         return self._running(optuna.Trial(self.study, trial_id), wanted.config)
+
+    def unfinished(self) -> list[Wanted]:
+        waiting = [(config_of(t, self.space), t.user_attrs) for t in self._waiting()]
+        return [
+            Wanted(config, told[SEED], told[ORIGIN])
+            for config, told in waiting
+            if config is not None and told.get(ORIGIN) == CONFIRM
+        ]
 
     def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
         if self.pruner is None or not trial.proposed:

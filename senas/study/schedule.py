@@ -63,6 +63,9 @@ class Schedule:
     def ask_for(self, wanted: Wanted) -> Trial:
         raise SpaceError("a fixed list of trainings takes no others")
 
+    def unfinished(self) -> list[Wanted]:
+        return []
+
     def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
         return False
 

@@ -20,7 +20,7 @@ from senas.model.carried import cargo_of
 from senas.model.supernet import Supernet
 from senas.training.data import ImageData
 from senas.training.standalone import Standalone, save_weights
-from senas.training.surroundings import interruptible, out_of_memory
+from senas.training.surroundings import first_line, interruptible, out_of_memory
 from senas.training.task import OPTIMIZERS, Classification
 from senas.training.together import ImagesOfEach, Members, Together, Watches
 from senas.training.watch import Watch
@@ -67,7 +67,8 @@ class Fused:
         self, standalone: Standalone, members: int, say: Callable[[str], None], *, always: bool = False
     ) -> None:
         self.standalone, self.members, self.say = standalone, members, say
-        self.together: bool | None = True if always else None
+        self.always = always
+        self.pays: dict[int, bool] = {}  # by how many they are
 
     def costs(self, job: Job) -> Scores:
         return self.standalone.costs(job)
@@ -78,16 +79,36 @@ class Fused:
     def evaluate(
         self, jobs: Iterable[Job | None], report: Report, listen: Listen | None = None
     ) -> Generator[Result, None, None]:
-        for batch in _batches(iter(jobs), self.members):
-            if len(batch) > 1 and self.together is None:
-                measured = self.compared(batch)
-                self.together = measured.pays
-                self.say(measured.words)
-            if len(batch) > 1 and self.together and len({(job.epochs, job.test) for job in batch}) == 1:
-                yield from self._train(batch, report, listen)
-            else:
+        for batch in _batches(iter(jobs), lambda: self.members):
+            results = self._train(batch, report, listen) if self._together(batch) else None
+            if results is None:
                 for job in batch:
                     yield self.standalone.train(job, report, listen)
+            else:
+                yield from results
+
+    def _together(self, jobs: Sequence[Job]) -> bool:
+        """Whether these are trained together. What is saved after each epoch is trained by itself."""
+        count = len(jobs)
+        if count < 2 or len({(job.epochs, job.test) for job in jobs}) > 1 or any(job.checkpoint for job in jobs):
+            return False
+        if not self.always and count not in self.pays:
+            try:
+                measured = self.compared(jobs)
+            except RuntimeError as error:
+                if out_of_memory(error):
+                    self._fewer(count)
+                else:
+                    self.say(f"fused: these networks cannot be trained together: {first_line(error)}")
+                self.pays[count] = False
+            else:
+                self.pays[count] = measured.pays
+                self.say(measured.words)
+        return self.always or self.pays[count]
+
+    def _fewer(self, count: int) -> None:
+        self.members = max(1, count // 2)
+        self.say(f"fused: {count} networks together do not fit into memory; from now on {self.members}")
 
     def hindrance(self) -> str:
         """Why networks cannot be trained together here, as a key with its value; empty where they can."""
@@ -98,6 +119,8 @@ class Fused:
             return f"trainer.average={own.recipe.average}"
         if own.callbacks:
             return f"trainer.callbacks=[{own.callbacks[0].target}]"
+        if own.device.precision == "16-mixed":  # one scale for all: a member whose loss is lost stops the others
+            return "trainer.precision=16-mixed"
         return "trainer.compile=true" if own.device.compile else ""
 
     def compared(self, jobs: Sequence[Job]) -> Measured:
@@ -114,7 +137,8 @@ class Fused:
         with self.standalone.surroundings():
             return self.standalone.trainer().strategy
 
-    def _train(self, jobs: Sequence[Job], report: Report, listen: Listen | None) -> Iterator[Result]:
+    def _train(self, jobs: Sequence[Job], report: Report, listen: Listen | None) -> list[Result] | None:
+        """Their results; None where they do not fit into memory together."""
         own, start = self.standalone, time.monotonic()
         watches = [own.watch(job, report, listen) for job in jobs]
         try:
@@ -123,19 +147,18 @@ class Fused:
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            # One by one there is more room; what does not fit then either, fails as it would by itself.
-            self.members = max(1, len(jobs) // 2)
-            self.say(f"fused: {len(jobs)} networks together do not fit into memory; from now on {self.members}")
-            for job in jobs:
-                yield own.train(job, report, listen)
-            return
+            self._fewer(len(jobs))
+            return None  # and what they took is free again when they are trained one by one
         seconds = (time.monotonic() - start) / len(jobs)
         members = task.net
         assert isinstance(members, Members)
+        results = []
         for number, (job, watch) in enumerate(zip(jobs, watches, strict=True)):
             if job.weights is not None and not watch.over:
                 save_weights(members.alone(number), job.weights)
-            yield own.result(job, watch, task.tallies[number].tested, seconds)
+            tested = {} if watch.over else task.tallies[number].tested
+            results.append(own.result(job, watch, tested, seconds))
+        return results
 
     def _fit(self, jobs: Sequence[Job], watches: Sequence[Watch]) -> Together:
         own = self.standalone
@@ -156,13 +179,13 @@ class Fused:
         return Members(supernet, [(own.network(job).state_dict(), job.config) for job in jobs])
 
 
-def _batches(jobs: Iterator[Job | None], most: int) -> Iterator[list[Job]]:
-    """As many as there are without a result in between, `most` at a time."""
+def _batches(jobs: Iterator[Job | None], most: Callable[[], int]) -> Iterator[list[Job]]:
+    """As many as there are without a result in between, as many at a time as `most` says by then."""
     batch: list[Job] = []
     for job in jobs:
         if job is not None:
             batch.append(job)
-        if batch and (job is None or len(batch) == most):
+        if batch and (job is None or len(batch) >= most()):
             yield batch
             batch = []
     if batch:

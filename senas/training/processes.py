@@ -36,15 +36,19 @@ KILL_AT_DEATH_OF_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
 
-def possible() -> bool:
-    """Whether trainings can go on in processes beside each other here: on Linux, with nothing on a GPU yet."""
-    return sys.platform == "linux" and not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+def hindrance() -> str:
+    """Why trainings cannot go on in processes beside each other here; empty where they can."""
+    if sys.platform != "linux":
+        return "trainings beside each other need Linux"
+    initialised: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return "a GPU was used in this process, which cannot be forked any more" if initialised else ""
 
 
 class Processes:
     """Trains up to `at_once` jobs at the same time, by `standalone`.
 
-    A process that dies, as where memory runs out, fails its job and no other one.
+    Where a process dies, as where memory runs out, its job is begun once more, with nothing beside it. If it dies
+    again, that job fails, and no other one.
     """
 
     def __init__(self, standalone: Standalone, at_once: int) -> None:
@@ -91,6 +95,8 @@ class _Workers:
         self.idle: list[_Worker] = []
         self.busy: dict[Connection, _Worker] = {}
         self.results: list[Result] = []
+        self.again: list[Job] = []  # whose process died, to be begun when nothing else is at work
+        self.begun_again: list[Job] = []
 
     def begin(self, job: Job) -> None:
         """Hands a job to a process that has none, a new one where there is none."""
@@ -98,12 +104,15 @@ class _Workers:
         if not worker.process.is_alive():  # since its last job
             worker.kill()
             worker = _Worker(self.standalone)
+        self.busy[worker.pipe] = worker  # before it knows: whatever happens now, it is ended with the others
         worker.begin(job)
-        self.busy[worker.pipe] = worker
 
     def result(self, job: Job) -> Result:
         """Waits for this one; others that come in the meantime are kept."""
         while not (there := [result for result in self.results if result.job == job]):
+            if not self.busy:
+                self.begun_again.append(self.again.pop(0))
+                self.begin(self.begun_again[-1])
             for pipe in wait(list(self.busy)):
                 assert isinstance(pipe, Connection)
                 self._hear(self.busy[pipe])
@@ -133,7 +142,11 @@ class _Workers:
 
     def _bury(self, worker: "_Worker") -> None:
         del self.busy[worker.pipe]
-        self.results.append(worker.died())
+        failed = worker.died()
+        if worker.job in self.begun_again:
+            self.results.append(failed)
+        else:
+            self.again.append(worker.job)
 
 
 class _Worker:
@@ -153,13 +166,14 @@ class _Worker:
 
     def begin(self, job: Job) -> None:
         self.job, self.begun = job, time.monotonic()
-        self.pipe.send(job)
+        with suppress(ConnectionError):  # it is no more, which is heard of next
+            self.pipe.send(job)
 
     def heard(self) -> tuple[str, Any] | None:
         """What it says; None where it is no more."""
         try:
             message: tuple[str, Any] = self.pipe.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # also amid a message
             return None
         return message
 
@@ -172,16 +186,19 @@ class _Worker:
         return True
 
     def died(self) -> Result:
-        """What becomes of the job of a process that is no more."""
+        """What becomes of the job of a process that is no more. Raises KeyboardInterrupt where all were told to end."""
         self.process.join()
         self.pipe.close()
         code = self.process.exitcode or 0
+        if code == -signal.SIGTERM:
+            raise KeyboardInterrupt
+        memory = ", as where memory runs out" if code == -signal.SIGKILL else ""
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return Result(
             job=self.job,
             status=Status.FAILED,
             failure=Failure.KILLED,
-            reason=f"its process ended ({how})" + (", as where memory runs out" if code == -signal.SIGKILL else ""),
+            reason=f"its process ended twice ({how}){memory}",
             seconds=time.monotonic() - self.begun,
         )
 
@@ -220,13 +237,19 @@ def _train(standalone: Standalone, pipe: Connection) -> None:
     def listen(job: Job, pulse: Pulse) -> None:
         pipe.send(("pulse", pulse))
 
-    try:
-        while True:
-            pipe.send(("result", standalone.train(pipe.recv(), report, listen)))
-    except EOFError:
-        pass
-    except BaseException as error:
-        pipe.send(("error", _to_be_sent(error)))
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:
+            break
+        said: tuple[str, Any]
+        try:
+            said = "result", standalone.train(job, report, listen)
+        except BaseException as error:
+            said = "error", _to_be_sent(error)
+        sys.stdout.flush()  # what callbacks of the user's own print
+        sys.stderr.flush()
+        pipe.send(said)
     os._exit(0)  # what the first process opened is for it to close
 
 

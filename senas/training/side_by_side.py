@@ -6,7 +6,8 @@ import torch
 
 from senas.core.ports import Evaluator
 from senas.errors import ConfigError
-from senas.training.processes import AT_ONCE, Processes, possible
+from senas.training.data import ImageData
+from senas.training.processes import AT_ONCE, Processes, hindrance
 from senas.training.standalone import Standalone
 from senas.training.surroundings import threads_for
 
@@ -36,13 +37,15 @@ def side_by_side(standalone: Standalone, workers: int | None, trainings: int) ->
 
 def _alone(standalone: Standalone) -> str:
     """Why trainings cannot go on beside each other; empty where they can."""
+    if not isinstance(standalone.data, ImageData):
+        return "data=custom has loaders and files of its own, which processes beside each other would share"
     if standalone.stopwatch is not None:
         return "latency is measured, which trainings beside it would disturb"
     if standalone.device.accelerator not in ("cpu", "auto") or (
         standalone.device.accelerator == "auto" and torch.accelerator.is_available()
     ):
         return f"trainer.accelerator={standalone.device.accelerator} is one device, that trainings would share"
-    return "" if possible() else "trainings beside each other need Linux"
+    return hindrance()
 
 
 def at_once(evaluator: Evaluator) -> int:

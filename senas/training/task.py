@@ -79,6 +79,8 @@ class Classification(pl.LightningModule):
                 self._backward(whole / together if together > 1 else whole)
                 if number + 1 == first + together:
                     optimizer.step()
+                    if mixed:  # else the weights that were cast before this step are taken for those after it
+                        torch.clear_autocast_cache()
                     if schedule:
                         schedule.step()
                     for told in self.stepped:

@@ -1028,3 +1028,31 @@ def test_three_failures_in_a_row_end_a_search_of_several_at_a_time(several, run)
     with pytest.raises(EvaluationError, match="failed in the same way"):
         run(one)
     assert len(one.trials) == 3
+
+
+def test_replicates_that_were_running_at_a_stop_come_first_and_none_is_left_over(several, run, open_study, journal):
+    def after(trials):  # what is asked for hangs on what has ended, and on what is running
+        replicates = [trial for trial in trials if trial.origin == "confirm"]
+        ended = sum(trial.status is not Status.RUNNING for trial in trials)
+        seed = 100 + 10 * ended + len(replicates)
+        return Wanted(SEConfig(), seed, "confirm") if len(replicates) < 5 else None
+
+    whole = several(4, after=after)
+    run(whole)
+    seeds = [trial.seed for trial in whole.trials if trial.origin == "confirm"]
+    journal.unlink()
+    broken = several(4, after=after)
+
+    def break_off(trial, front, hypervolume):
+        if trial.seed == seeds[0]:
+            raise RuntimeError("stopped")
+
+    broken.recorder.record, record = break_off, broken.recorder.record
+    with pytest.raises(RuntimeError, match="stopped"):
+        run(broken)
+    broken.recorder.record = record
+    assert [trial.origin for trial in broken.running] == ["confirm", "confirm"]
+    again = several(4, after=after)
+    run(again)
+    assert [trial.seed for trial in again.trials if trial.origin == "confirm"] == seeds
+    assert open_study(journal)._waiting() == []

@@ -173,22 +173,64 @@ def test_the_measurement_is_of_real_steps_and_changes_no_training(together, se, 
     assert measured.members == 2
     assert 0 < measured.together < 10
     assert 0 < measured.alone < 10
-    made.together = True
+    made.always = True
     for result, alone in zip(made.evaluate(jobs, go_on), made.standalone.evaluate(jobs, go_on), strict=True):
         equal(result, alone)
 
 
 def test_what_does_not_fit_together_is_trained_one_by_one(together, go_on, monkeypatch):
-    made = together()
+    made, sizes, fit = together(), [], None
 
     def full(jobs, watches):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        sizes.append(len(jobs))
+        if len(jobs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return fit(jobs, watches)
 
+    fit = made._fit
     monkeypatch.setattr(made, "_fit", full)
-    results = list(made.evaluate([Job(NONE, seed, 1) for seed in range(4)], go_on))
-    assert [result.failure for result in results] == [None] * 4
-    assert made.members == 2
+    results = list(made.evaluate([Job(NONE, seed, 1) for seed in range(8)], go_on))
+    assert [(result.job.seed, result.failure) for result in results] == [(seed, None) for seed in range(8)]
+    assert sizes == [4, 2, 2]
     assert together.said == ["fused: 4 networks together do not fit into memory; from now on 2"]
+
+
+def test_where_not_even_the_measurement_fits_there_are_fewer(together, go_on, monkeypatch):
+    made = together(always=False)
+
+    def compared(jobs):
+        if len(jobs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return Measured(len(jobs), 0.5, 1.0)
+
+    monkeypatch.setattr(made, "compared", compared)
+    results = list(made.evaluate([Job(NONE, seed, 1) for seed in range(6)], go_on))
+    assert [(result.job.seed, result.failure) for result in results] == [(seed, None) for seed in range(6)]
+    first, second = together.said
+    assert first == "fused: 4 networks together do not fit into memory; from now on 2"
+    assert second.startswith("fused: a step of 2 networks")
+
+
+def test_what_cannot_be_one_network_is_said_in_a_line_and_trained_by_itself(together, go_on, monkeypatch):
+    made = together(always=False)
+
+    def compared(jobs):
+        raise RuntimeError("vmap: it looks like you are calling .item() on a Tensor.\nMore.")
+
+    monkeypatch.setattr(made, "compared", compared)
+    results = list(made.evaluate([Job(NONE, seed, 1) for seed in range(2)], go_on))
+    assert [result.failure for result in results] == [None, None]
+    assert together.said == [
+        "fused: these networks cannot be trained together: vmap: it looks like you are calling .item() on a Tensor."
+    ]
+
+
+def test_what_is_saved_after_each_epoch_is_trained_by_itself(together, go_on, monkeypatch, tmp_path):
+    made = together()
+    monkeypatch.setattr(made, "_train", lambda *_: pytest.fail("together"))
+    jobs = [Job(NONE, seed, 1, checkpoint=tmp_path / f"{seed}.ckpt") for seed in range(2)]
+    list(made.evaluate(jobs, go_on))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.ckpt", "1.ckpt"]
 
 
 @pytest.mark.parametrize(
@@ -197,6 +239,7 @@ def test_what_does_not_fit_together_is_trained_one_by_one(together, go_on, monke
         ({}, {}, ""),
         ({"average": "ema"}, {}, "trainer.average=ema"),
         ({}, {"compile": True}, "trainer.compile=true"),
+        ({}, {"precision": "16-mixed"}, "trainer.precision=16-mixed"),
     ],
 )
 def test_what_hinders_it_is_said_by_its_key(evaluator, fields, device, expected):
@@ -206,5 +249,5 @@ def test_what_hinders_it_is_said_by_its_key(evaluator, fields, device, expected)
 
 def test_batches_end_where_a_result_is_needed():
     one, two, three = (Job(NONE, seed, 1) for seed in range(3))
-    assert list(fused._batches(iter([one, None, None, two, three]), 2)) == [[one], [two, three]]
-    assert list(fused._batches(iter([one, two, three]), 2)) == [[one, two], [three]]
+    assert list(fused._batches(iter([one, None, None, two, three]), lambda: 2)) == [[one], [two, three]]
+    assert list(fused._batches(iter([one, two, three]), lambda: 2)) == [[one, two], [three]]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from senas.training.processes import Processes
 from senas.training.side_by_side import at_once, side_by_side
 
 NONE = SEConfig()
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="trainings beside each other need Linux")
 
 
 @pytest.fixture
@@ -93,17 +94,50 @@ def test_pulses_come_through(two, go_on, monkeypatch):
     assert all(isinstance(pulse, Pulse) for pulse in pulses)
 
 
-def test_a_process_that_is_killed_fails_its_own_job_and_no_other(two, go_on):
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_killed_is_trained_once_more_and_fails_by_itself(two, evaluator, go_on, times):
+    killed = []
+
     def kill(job, epoch, scores):
-        if job.seed == 1 and epoch == 1:
-            os.kill(children()[1], signal.SIGKILL)
+        if job.seed == 1 and epoch == 1 and len(killed) < times:
+            killed.append(len(children()))
+            os.kill(children()[-1], signal.SIGKILL)
             time.sleep(0.1)
         return False
 
-    results = list(two().evaluate([Job(NONE, seed, 2) for seed in range(4)], kill))
-    assert [result.failure for result in results] == [None, Failure.KILLED, None, None]
-    assert results[1].reason == "its process ended (killed by SIGKILL), as where memory runs out"
-    assert results[1].scores == {}
+    jobs = [Job(NONE, seed, 2) for seed in range(4)]
+    results = list(two().evaluate(jobs, kill))
+    assert [result.job for result in results] == jobs
+    failures = [result.failure for result in results]
+    if times == 1:
+        assert failures == [None] * 4
+        (alone,) = evaluator().evaluate([jobs[1]], go_on)
+        assert results[1].scores == alone.scores
+    else:
+        assert failures == [None, Failure.KILLED, None, None]
+        assert results[1].reason == "its process ended twice (killed by SIGKILL), as where memory runs out"
+        assert results[1].scores == {}
+
+
+def test_what_a_training_finds_ended_is_no_end_of_the_process(two, go_on):
+    def broken():
+        raise EOFError("Ran out of input")
+
+    made = two()
+    made.standalone.build = broken
+    with pytest.raises(EOFError, match="Ran out of input"):
+        list(made.evaluate([Job(NONE, 0, 1)], go_on))
+
+
+def test_where_all_are_told_to_end_it_is_no_failure_of_a_training(two):
+    def end(job, epoch, scores):
+        for child in children():
+            os.kill(child, signal.SIGTERM)
+        time.sleep(0.1)
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        list(two().evaluate([Job(NONE, seed, 2) for seed in range(4)], end))
 
 
 def test_a_process_that_died_between_two_jobs_is_replaced(two, go_on):
@@ -232,6 +266,15 @@ def test_beside_a_measurement_of_latency_nothing_is_trained(evaluator, cores):
     made.stopwatch = lambda net: None
     assert side_by_side(made, None, 24) is made
     with pytest.raises(ConfigError, match=r"^evaluator.workers=2: latency is measured, .*; evaluator.workers=1 trains"):
+        side_by_side(made, 2, 24)
+
+
+def test_data_of_ones_own_are_read_by_one_process(evaluator, cores):
+    cores(8)
+    made = evaluator()
+    made.data = object()
+    assert side_by_side(made, None, 24) is made
+    with pytest.raises(ConfigError, match=r"^evaluator.workers=2: data=custom has loaders and files of its own"):
         side_by_side(made, 2, 24)
 
 

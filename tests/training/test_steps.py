@@ -121,7 +121,12 @@ def test_the_weights_are_bit_by_bit_those_of_the_plain_loop(few, evaluator, reci
     assert unequal(weights, expected) == []
 
 
-def test_they_are_with_a_forward_pass_in_bf16_too(few, evaluator, recipe, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kept", [False, True], ids=["as Lightning has it", "with weights that stay cast"])
+def test_they_are_with_a_forward_pass_in_bf16_too(few, evaluator, recipe, tmp_path, monkeypatch, kept):
+    if kept:  # as some versions of Lightning have it: what was cast is kept for as long as a training step takes
+        monkeypatch.setattr(
+            MixedPrecision, "autocast_context_manager", lambda self: torch.autocast("cpu", torch.bfloat16)
+        )
     expected = plain_loop(seeded(), few.train, recipe(), "bf16-mixed")
     device = Device(accelerator="cpu", precision="bf16-mixed", threads=1)
     _, weights = trained(evaluator(device=device), tmp_path, monkeypatch)
