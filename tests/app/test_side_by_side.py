@@ -72,6 +72,16 @@ def test_how_many_there_are_at_a_time_does_not_make_it_another_study(searched):
     assert "3 of 4 trials are there already" in searched("evaluator.workers=1", "study.trials=4").out
 
 
+@pytest.mark.parametrize(("workers", "pruned", "expected"), [(None, False, 2), (None, True, 1), (2, True, 2)])
+def test_beside_a_pruner_there_is_one_at_a_time_unless_more_are_asked_for(monkeypatch, workers, pruned, expected):
+    from senas.app import evaluators
+    from senas.app.schema import EvaluatorConfig
+
+    monkeypatch.setattr(evaluators, "side_by_side", lambda standalone, workers, trainings: workers or 2)
+    config = EvaluatorConfig("standalone", workers)
+    assert evaluators.evaluator_of(None, config, 24, print, pruned=pruned) == expected
+
+
 @pytest.mark.slow
 def test_a_search_killed_with_several_running_ends_as_an_uninterrupted_one(program, started, folder):
     process = started(*SEARCH)

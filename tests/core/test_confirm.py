@@ -209,3 +209,28 @@ def test_a_configuration_that_has_none_beside_it_is_trained_often_enough_and_no_
     assert asked(claims({ONE: OWN - 1}, leads=ONE)).config == ONE
     elsewhere = [trial(at(**{site: "r2 pre"}), status=Status.FAILED) for site in ("layer11", "layer20", "layer21")]
     assert asked(claims({ONE: OWN}, leads=ONE), elsewhere) is None
+
+
+# Beside trainings that are running
+
+
+def running(config, count=1):
+    return [trial(config, 50 + seed, Status.RUNNING, CONFIRM) for seed in range(count)]
+
+
+def test_a_baseline_whose_last_training_is_running_is_not_trained_once_more():
+    known = claims({NONE: BASELINE - 1, ONE: 1}, leads=ONE, baselines=[NONE])
+    assert asked(known, [trial(ONE)]).config == NONE
+    assert asked(known, [trial(ONE), *running(NONE)]).config == ONE
+
+
+def test_what_leads_is_not_trained_more_often_because_its_trainings_are_running():
+    known = claims({NONE: 9, ONE: OWN - 1}, leads=ONE)
+    assert asked(known, [trial(NONE)]).config == ONE
+    assert asked(known, [trial(NONE), *running(ONE)]).config not in (NONE, ONE)
+
+
+def test_what_is_running_settles_a_part_of_what_is_open_already():
+    known = claims({NONE: 9, ONE: 9, TWO: 9}, settled=False)
+    first = most_open(known)
+    assert most_open(known, coming={first: 1000}) not in (first, None)

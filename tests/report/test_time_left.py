@@ -117,3 +117,12 @@ def test_a_duration_is_said_in_its_two_largest_units(seconds, words):
 )
 def test_a_rough_time_is_said_in_one_unit(seconds, words):
     assert rough(seconds) == words
+
+
+def test_of_several_at_a_time_the_rest_takes_what_lies_between_two_ends(clock):
+    left = TimeLeft(10, 0, [], clock)
+    run(left, clock, 10, 10, 10, 10)
+    left.started()
+    clock.seconds += 8
+    likely, _ = left.left(0.8, 0.3)
+    assert likely == pytest.approx((2 - 1.1) * 10 + 4 * 10)

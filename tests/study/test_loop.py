@@ -1019,7 +1019,8 @@ def test_weights_of_a_training_that_is_not_told_yet_are_left_alone(several, run,
     there = []
     one = several(6, kept=lambda trials: there.append(sorted(tmp_path.glob("weights/*"))) or [])
     run(one)
-    assert [path.name for path in there[1]] == ["trial-0.safetensors", "trial-1.safetensors", "trial-2.safetensors"]
+    assert [path.stem for path in there[1]] == ["trial-0", "trial-1", "trial-2"]
+    assert [path.stem for path in there[2]] == ["trial-1", "trial-2", "trial-3"]
     assert list(tmp_path.glob("weights/*")) == []
 
 

@@ -155,7 +155,7 @@ def proposed(monkeypatch):
     """What the sampler proposes where this was told and effects are these; and what it was that it read."""
     read = []
 
-    def propose(effects, trials=(), *, space=FEW, objective=FREE, seed=0):
+    def propose(effects, trials=(), *, space=FEW, objective=FREE, seed=0, running=()):
         def fit(space, seen, **options):
             read.append(seen)
             return effects
@@ -163,7 +163,8 @@ def proposed(monkeypatch):
         monkeypatch.setattr("senas.study.thompson.fit", fit)
         monkeypatch.setattr("senas.study.thompson.Ended.read", lambda self, trials: list(trials))
         trials = list(trials) or [told(NONE)]
-        study = SimpleNamespace(get_trials=lambda states, **_: [] if TrialState.RUNNING in states else trials)
+        under_way = [SimpleNamespace(params=space.encode(config)) for config in running]
+        study = SimpleNamespace(get_trials=lambda states, **_: under_way if TrialState.RUNNING in states else trials)
         sampler = EffectsSampler(space=space, objective=objective, seed=seed, startup=1)
         chosen = sampler.sample_relative(study, None, {})
         return space.draw(lambda name, _: chosen[name])
@@ -179,6 +180,11 @@ def test_the_best_of_a_truth_is_proposed_and_where_it_was_tried_the_second_best(
     effects, best = of_sites(GAINS), blocks("layer1.0", "layer2.0")
     assert proposed(effects) == best
     assert proposed(effects, [told(best)]) == blocks("layer1.0", "layer2.0", "layer5.0")
+
+
+def test_what_is_running_is_not_proposed_again(proposed):
+    best = blocks("layer1.0", "layer2.0")
+    assert proposed(of_sites(GAINS), running=[best]) == blocks("layer1.0", "layer2.0", "layer5.0")
 
 
 def test_a_truth_that_is_possible_is_believed_and_not_the_mean_of_all(proposed):
