@@ -1,6 +1,7 @@
 """Trials per hour of `senas search` and of the script that one would write without it (plain.py), in turn.
 
     python studies/benchmarks/trials_per_hour.py               # two CPU cores, a few hours
+    python studies/benchmarks/trials_per_hour.py --precision 32-true bf16-mixed    # each side with either
     python studies/benchmarks/trials_per_hour.py --gpu         # one GPU, bf16-mixed
     python studies/benchmarks/trials_per_hour.py --short --out /tmp/short    # minutes: does it run?
     python studies/benchmarks/trials_per_hour.py --figure      # draws the figure from the file anew
@@ -20,6 +21,7 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,7 +33,7 @@ from senas.training.datasets import fashion_mnist
 from senas.training.split import by_count
 
 HERE = Path(__file__).parent
-SIDES = ("plain", "senas")
+WHO = ("plain", "senas")
 COLOURS = {"plain": "#8c959f", "senas": "#1f6feb"}
 # torchvision's wheel does not load beside a CPU build of torch: senas, imported first, mends that, and no more.
 PLAIN = (
@@ -51,8 +53,9 @@ def main(args: argparse.Namespace) -> None:
         return
     setting = {
         key: getattr(args, key)
-        for key in ("train", "val", "epochs", "batch", "trials", "accelerator", "precision", "threads", "config")
+        for key in ("train", "val", "epochs", "batch", "trials", "accelerator", "threads", "config")
     } | {"senas": args.senas}
+    sides = [Side(who, precision) for precision in args.precision for who in WHO]
     found = json.loads(file.read_text()) if file.exists() else {"setting": setting, "rounds": [], "accuracy": {}}
     if found["setting"] != setting:
         raise SystemExit(f"{file} is of another setting: {found['setting']}; give another --out, or remove it")
@@ -69,21 +72,31 @@ def main(args: argparse.Namespace) -> None:
             keep()
         workers = min(found["workers"], key=lambda each: found["workers"][each])
         for number in range(args.rounds):
-            for side in SIDES if number % 2 == 0 else reversed(SIDES):
-                if not any(row["round"] == number and row["side"] == side for row in found["rounds"]):
+            for side in sides if number % 2 == 0 else reversed(sides):
+                if not any(row["round"] == number and row["side"] == side.name for row in found["rounds"]):
                     spent = bench.search(side, number, workers)
-                    found["rounds"].append({"round": number, "side": side, "trials": args.trials, **asdict(spent)})
-                    print(
-                        f"round {number}, {side}: {spent.wall_seconds:.0f} s, {spent.cpu_seconds:.0f} s of processors"
-                    )
+                    found["rounds"].append({"round": number, "side": side.name, "trials": args.trials, **asdict(spent)})
+                    seconds = f"{spent.wall_seconds:.0f} s, {spent.cpu_seconds:.0f} s of processors"
+                    print(f"round {number}, {side.name}: {seconds}", flush=True)
                     keep()
-        for side in SIDES:
-            if args.seeds and len(found["accuracy"].get(side, ())) != args.seeds:
-                found["accuracy"][side] = bench.accuracies(side, workers)
+        for side in sides:
+            if args.seeds and len(found["accuracy"].get(side.name, ())) != args.seeds:
+                found["accuracy"][side.name] = bench.accuracies(side, workers)
                 keep()
     for line in told(found):
         print(line)
     draw(found, file.with_suffix(".png"))
+
+
+class Side(NamedTuple):
+    """Whose search, and with which precision."""
+
+    who: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.who}, {self.precision}"
 
 
 class Bench:
@@ -106,52 +119,51 @@ class Bench:
         """Seconds that the plain script trains one configuration for, by the number of its DataLoaders' processes."""
         return {str(count): self._probe(count) for count in self.args.workers}
 
-    def search(self, side: str, number: int, workers: str):
-        folder = self._folder(f"{side}{number}")
+    def search(self, side: Side, number: int, workers: str):
+        folder, precision = self._folder(f"{side.name}{number}"), side.precision
+        ours = (f"--trials={self.args.trials}", f"--seed={number}")
         words = {
-            "plain": (*PLAIN, "search", *self._plain(workers), f"--trials={self.args.trials}", f"--seed={number}"),
+            "plain": (*PLAIN, "search", *self._plain(workers, precision), *ours),
             "senas": (
-                *(*SENAS, "search", *self._senas(), "sampler=tpe", "backbone=resnet20", "study.name=benchmark"),
+                *(*SENAS, "search", *self._senas(precision)),
+                *("sampler=tpe", "backbone=resnet20", "study.name=benchmark"),
                 *(f"study.trials={self.args.trials}", "study.confirm=0", f"study.seed={number}", *self.args.senas),
             ),
         }
-        return cost(words[side], folder, self.environment)
+        return cost(words[side.who], folder, self.environment)
 
-    def accuracies(self, side: str, workers: str) -> list[float]:
+    def accuracies(self, side: Side, workers: str) -> list[float]:
         """Per cent of the test images, a number a seed."""
-        folder, first, seeds = self._folder(f"accuracy_{side}"), 100, self.args.seeds
-        if side == "plain":
+        folder, first, seeds = self._folder(f"accuracy {side.name}"), 100, self.args.seeds
+        if side.who == "plain":
             words = ("train", f"--config={self.args.config}", f"--first-seed={first}", f"--seeds={seeds}")
-            cost((*PLAIN, *words, *self._plain(workers)), folder, self.environment)
+            cost((*PLAIN, *words, *self._plain(workers, side.precision)), folder, self.environment)
             lines = [line for line in (folder / "output.txt").read_text().splitlines() if line.startswith("{")]
             return [100 * json.loads(line)["test_accuracy"] for line in lines]
         words = (f"se={self.args.config}", "against=[]", "name=benchmark", f"first_seed={first}", f"seeds={seeds}")
-        cost(
-            (*SENAS, "train", *self._senas(), "trainer=default", "backbone=resnet20", *words, "tracking=none"),
-            folder,
-            self.environment,
-        )
+        words += ("trainer=default", "backbone=resnet20", "tracking=none")
+        cost((*SENAS, "train", *self._senas(side.precision), *words), folder, self.environment)
         lines = (folder / "runs" / "benchmark" / "results.jsonl").read_text().splitlines()[1:]
         return [100 * json.loads(line)["scores"]["test_accuracy"] for line in lines]
 
     def _probe(self, workers: int) -> float:
         folder = self._folder(f"workers{workers}")
-        once = ("train", *self._plain(str(workers)), "--seeds=1", "--epochs=1")
+        once = ("train", *self._plain(str(workers), self.args.precision[0]), "--seeds=1", "--epochs=1")
         cost((*PLAIN, *once), folder, self.environment)
         (line,) = [line for line in (folder / "output.txt").read_text().splitlines() if line.startswith("{")]
         return float(json.loads(line)["seconds"])
 
-    def _plain(self, workers: str) -> tuple[str, ...]:
-        named = {key: getattr(self.args, key) for key in ("epochs", "batch", "accelerator", "precision")}
+    def _plain(self, workers: str, precision: str) -> tuple[str, ...]:
+        named = {key: getattr(self.args, key) for key in ("epochs", "batch", "accelerator")} | {"precision": precision}
         paths = (f"--root={self.root}", f"--split={self.split}", f"--workers={workers}")
         return (*paths, *(f"--{key}={value}" for key, value in named.items()))
 
-    def _senas(self) -> tuple[str, ...]:
+    def _senas(self, precision: str) -> tuple[str, ...]:
         args = self.args
         return (
             *("data=fashion_mnist", f"data.root={self.root}", f"data.train={args.train}", f"data.val={args.val}"),
             *(f"trainer.epochs={args.epochs}", f"trainer.batch_size={args.batch}", "progress=false"),
-            *(f"trainer.accelerator={args.accelerator}", f"trainer.precision={args.precision}"),
+            *(f"trainer.accelerator={args.accelerator}", f"trainer.precision={precision}"),
             *([f"trainer.threads={args.threads}"] if args.threads else []),
         )
 
@@ -179,22 +191,25 @@ def split(root: str, train: int, val: int) -> dict[str, np.ndarray]:
 
 
 def summary(found: dict) -> dict[str, object]:
-    """Medians with their range over the rounds; the difference of accuracies with its interval."""
-    made: dict[str, object] = {}
-    for side in SIDES:
+    """Of each side medians with their range over the rounds; of each pair of them how many times as many trials."""
+    made: dict[str, object] = {"sides": {}, "pairs": []}
+    for side in dict.fromkeys(row["side"] for row in found["rounds"]):
         rows = [row for row in found["rounds"] if row["side"] == side]
-        if rows:
-            made[side] = {
-                "trials_per_hour": middle([3600 * row["trials"] / row["wall_seconds"] for row in rows]),
-                "trials_per_cpu_hour": middle([3600 * row["trials"] / row["cpu_seconds"] for row in rows]),
-                "peak_mib": middle([row["peak_mib"] for row in rows]),
-                "gpu_mib": middle([row["gpu_mib"] or 0.0 for row in rows]),
-            }
-    if all(side in made for side in SIDES):
+        made["sides"][side] = {
+            "trials_per_hour": middle([3600 * row["trials"] / row["wall_seconds"] for row in rows]),
+            "trials_per_cpu_hour": middle([3600 * row["trials"] / row["cpu_seconds"] for row in rows]),
+            "peak_mib": middle([row["peak_mib"] for row in rows]),
+            "gpu_mib": middle([row["gpu_mib"] or 0.0 for row in rows]),
+        }
+    plain, senas = ([side for side in made["sides"] if side.startswith(who)] for who in WHO)
+    for first, second in ((first, second) for first in plain for second in senas):
+        pair: dict[str, object] = {"plain": first, "senas": second}
         for key in ("trials_per_hour", "trials_per_cpu_hour"):
-            made[f"times_as_many_{key}"] = made["senas"][key]["median"] / made["plain"][key]["median"]
-    if all(len(found["accuracy"].get(side, ())) > 1 for side in SIDES):
-        made["accuracy"] = difference(*(np.array(found["accuracy"][side]) for side in SIDES))
+            sides = made["sides"]
+            pair[f"times_as_many_{key}"] = sides[second][key]["median"] / sides[first][key]["median"]
+        if all(len(found["accuracy"].get(side, ())) > 1 for side in (first, second)):
+            pair["accuracy"] = difference(*(np.array(found["accuracy"][side]) for side in (first, second)))
+        made["pairs"].append(pair)
     return made
 
 
@@ -215,37 +230,42 @@ def difference(plain: np.ndarray, senas: np.ndarray) -> dict[str, float]:
 
 
 def told(found: dict) -> list[str]:
-    made, lines = found["summary"], ["| | plain | senas |", "| --- | ---: | ---: |"]
+    sides = found["summary"]["sides"]
+    lines = [f"| | {' | '.join(sides)} |", f"| --- |{' ---: |' * len(sides)}"]
     for key in ("trials_per_hour", "trials_per_cpu_hour", "peak_mib", "gpu_mib"):
-        cells = ["{median:.1f} ({lowest:.1f} to {highest:.1f})".format(**made[side][key]) for side in SIDES]
+        cells = ["{median:.1f} ({lowest:.1f} to {highest:.1f})".format(**made[key]) for made in sides.values()]
         lines.append(f"| {key.replace('_', ' ')} | {' | '.join(cells)} |")
-    lines.append("senas: {:.2f} times as many trials per hour, ".format(made["times_as_many_trials_per_hour"]))
-    lines[-1] += "{:.2f} times as many per hour of processors".format(made["times_as_many_trials_per_cpu_hour"])
-    if "accuracy" in made:
+    for pair in found["summary"]["pairs"]:
         lines.append(
-            "test accuracy: plain {plain:.2f} % (sd {plain_sd:.2f}), senas {senas:.2f} % (sd {senas_sd:.2f}), "
-            "difference {difference:+.2f} points ({low:+.2f} to {high:+.2f}), {seeds} seeds".format(**made["accuracy"])
+            "{senas} beside {plain}: {times_as_many_trials_per_hour:.2f} times as many trials per hour, "
+            "{times_as_many_trials_per_cpu_hour:.2f} times as many per hour of processors".format(**pair)
         )
+        if "accuracy" in pair:
+            lines.append(
+                "  test accuracy: {plain:.2f} % (sd {plain_sd:.2f}) and {senas:.2f} % (sd {senas_sd:.2f}), "
+                "difference {difference:+.2f} points ({low:+.2f} to {high:+.2f}), {seeds} seeds".format(
+                    **pair["accuracy"]
+                )
+            )
     return lines
 
 
 def draw(found: dict, path: Path) -> None:
-    made = found["summary"]
+    made = found["summary"]["sides"]
     figure, panels = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
+    names = {side: side.replace(", ", "\n") for side in made}
     for panel, key in zip(panels, ("trials_per_hour", "peak_mib"), strict=False):
-        for place, side in enumerate(SIDES):
-            each = made[side][key]
-            panel.bar(place, each["median"], 0.6, color=COLOURS[side])
-            panel.plot([place, place], [each["lowest"], each["highest"]], color="black", linewidth=1)
-        panel.set_xticks([0, 1], SIDES)
+        for place, (side, each) in enumerate(made.items()):
+            panel.bar(place, each[key]["median"], 0.6, color=COLOURS[side.partition(",")[0]])
+            panel.plot([place, place], [each[key]["lowest"], each[key]["highest"]], color="black", linewidth=1)
         panel.set_ylabel({"trials_per_hour": "trials per hour", "peak_mib": "peak memory, MiB"}[key])
-    for place, side in enumerate(SIDES):
+    for place, side in enumerate(made):
         accuracies = found["accuracy"].get(side, [])
-        panels[2].plot([place] * len(accuracies), accuracies, "o", alpha=0.4, color=COLOURS[side])
-    panels[2].set_xticks([0, 1], SIDES)
-    panels[2].set_xlim(-0.5, 1.5)
+        panels[2].plot([place] * len(accuracies), accuracies, "o", alpha=0.4, color=COLOURS[side.partition(",")[0]])
+    panels[2].set_xlim(-0.5, len(made) - 0.5)
     panels[2].set_ylabel(f"test accuracy of {found['setting']['config']}, %")
     for panel in panels:
+        panel.set_xticks(range(len(made)), list(names.values()), fontsize=8)
         panel.spines[["top", "right"]].set_visible(False)
     where = found["machine"]["gpu"] if found["setting"]["accelerator"] == "gpu" else None
     figure.suptitle(f"{where or found['machine']['cpu']}, {found['machine']['cores']} cores", fontsize=9)
@@ -267,6 +287,7 @@ if __name__ == "__main__":
     parser.add_argument("--val", type=int, help="images")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--precision", nargs="+", help="of both, as Lightning has it; several: each side with each")
     parser.add_argument("--threads", type=int, help="of torch, on both sides; default: as each chooses")
     parser.add_argument("--workers", type=int, nargs="+", help="of plain.py's DataLoaders: the fastest is taken")
     parser.add_argument("senas", nargs="*", help="more words for senas search, such as evaluator=fused")
@@ -279,7 +300,8 @@ if __name__ == "__main__":
     for name, size in sizes.items():
         if getattr(given, name) is None:
             setattr(given, name, size)
-    given.accelerator, given.precision = ("gpu", "bf16-mixed") if given.gpu else ("cpu", "32-true")
+    given.accelerator = "gpu" if given.gpu else "cpu"
+    given.precision = given.precision or ["bf16-mixed" if given.gpu else "32-true"]
     given.out = given.out or str(HERE / f"trials_per_hour{'_gpu' if given.gpu else ''}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the command that runs ends too
     main(given)

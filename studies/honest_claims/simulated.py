@@ -12,6 +12,7 @@ import math
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from senas.core.standing import Standing
 from senas.core.trial import Status, Trial, Wanted
 from senas.core.verdict import Verdict
 from senas.study.optuna import OptunaProposer
-from senas.study.thompson import EffectsSampler
+from senas.study.thompson import EffectsSampler, Memory
 
 TRAININGS = 60
 SEARCH = 40
@@ -42,7 +43,6 @@ SAMPLERS = {
         seed=seed, multivariate=True, n_startup_trials=10, n_ei_candidates=24
     ),
     "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=10),
-    "effects": lambda seed: EffectsSampler(space=SPACE, objective=OBJECTIVE, seed=seed),
 }
 MARGINS = (0.01, 0.003)
 """Of what is recommended: senas's default, which is more than half of the range of the truth, and a finer one."""
@@ -53,13 +53,15 @@ COLUMNS = (
 
 
 def search(truth: Truth, sampler: str, trials: int, seeds: Seeds) -> list[Trial]:
-    """The trials of a search with one of SAMPLERS, as senas runs it, beginning with the baselines."""
+    """The trials of a search with `effects` or one of SAMPLERS, as senas runs it, beginning with the baselines."""
+    memory = Memory(SPACE)
+    effects = partial(EffectsSampler, space=SPACE, objective=OBJECTIVE, memory=memory)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     proposer = OptunaProposer(
         study=study,
         space=SPACE,
         objective=OBJECTIVE,
-        sampler=SAMPLERS[sampler],
+        sampler=lambda seed: effects(seed=seed) if sampler == "effects" else SAMPLERS[sampler](seed),
         pruner=None,
         seeds=seeds,
         start=list(BASELINES.values()),
