@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from senas.training.data import Chunk
+from senas.training.batches import Chunk
 from senas.training.norms import counting, norms_of
 from senas.training.seeded import undisturbed
 from senas.training.task import Classification

@@ -1,10 +1,10 @@
 """What every dataset becomes: labelled images in three parts, most of them in memory.
 
-Which images are in which part depends on the split seed alone, the order of the batches on (seed, epoch) alone.
+Which images are in which part depends on the split seed alone.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,12 +13,11 @@ import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from senas.errors import DataError
+from senas.training.batches import Ordered, Shuffled, ShuffledBatches, Take, scaled
 from senas.training.memory import free_on
 
-VALIDATION_BATCH = 500
 CHUNK_BATCHES, CHUNK_BYTES = 64, 2**25
 """What is taken at once is at most so many batches, and no more bytes than this unless a single batch has more."""
 RESIDENT_SHARE = 0.4
@@ -49,18 +48,6 @@ class Part:
         if count is not None and not 1 <= count <= len(self):
             raise DataError(f"{key} must be between 1 and {len(self)}, the images there are, got {count}")
         return Part(self.images[:count], self.labels[:count])
-
-
-class Chunk(NamedTuple):
-    """Batches of `batch_size` images that were taken at once: images (k * batch_size, C, H, W) and their labels."""
-
-    images: Tensor
-    labels: Tensor
-    batch_size: int
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Views of them, one after another."""
-        return zip(*(torch.split(part, self.batch_size) for part in (self.images, self.labels)), strict=True)
 
 
 class Counts(NamedTuple):
@@ -186,15 +173,15 @@ class ImageData(Images):
         if device != self.device:
             self.device, self._near = device, {}
 
-    def train_dataloader(self) -> "Shuffled":
+    def train_dataloader(self) -> Shuffled:
         bytes_a_batch = 4 * math.prod(self.shape) * self.batch_size
         together = max(1, min(CHUNK_BATCHES, CHUNK_BYTES // bytes_a_batch))
         return Shuffled(ShuffledBatches(len(self.train), self.batch_size, self.seed), together, self._takes("train"))
 
-    def val_dataloader(self) -> "Ordered":
+    def val_dataloader(self) -> Ordered:
         return Ordered(len(self.val), self._takes("val"))
 
-    def test_dataloader(self) -> "Ordered":
+    def test_dataloader(self) -> Ordered:
         return Ordered(len(self.test), self._takes("test"))
 
     def _repeat(self, channels: int) -> None:
@@ -206,7 +193,7 @@ class ImageData(Images):
     def resize(self, size: tuple[int, int]) -> None:
         self.size = size
 
-    def _takes(self, name: str) -> "Take":
+    def _takes(self, name: str) -> Take:
         """What gives images of a part. All of them scaled at once could be more than memory holds."""
         part, pinned = self._nearest(name)
 
@@ -229,72 +216,3 @@ class ImageData(Images):
 
     def _normalised(self, part: Part) -> Part:
         return Part((part.images - self.mean[:, None, None]).div_(self.std[:, None, None]), part.labels)
-
-
-Take = Callable[[Tensor | slice], tuple[Tensor, Tensor]]
-"""Images of a part and their labels, at these places."""
-
-
-def seed_of(seed: int, epoch: int) -> int:
-    """What everything random in an epoch of a training with `seed` is drawn from."""
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
-
-
-class ShuffledBatches:
-    """Indices of each batch, in an order that depends on (seed, epoch) alone. The last, partial batch is left out.
-
-    Lightning calls `set_epoch` before each epoch, also when a training goes on from a checkpoint.
-    """
-
-    def __init__(self, images: int, batch_size: int, seed: int) -> None:
-        self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.images // self.batch_size
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return self.together(1)
-
-    def together(self, batches: int) -> Iterator[Tensor]:
-        """Indices of so many batches at a time, or of those that are left."""
-        generator = torch.Generator().manual_seed(seed_of(self.seed, self.epoch))
-        order = torch.randperm(self.images, generator=generator)[: len(self) * self.batch_size]
-        return iter(torch.split(order, batches * self.batch_size))
-
-
-class Shuffled:
-    """The training batches of an epoch, so many at a time. `sampler` is where Lightning looks for `set_epoch`."""
-
-    batch_sampler = None
-
-    def __init__(self, sampler: ShuffledBatches, together: int, take: Take) -> None:
-        self.sampler, self.together, self.take = sampler, together, take
-
-    def __len__(self) -> int:
-        return -(-len(self.sampler) // self.together)
-
-    def __iter__(self) -> Iterator[Chunk]:
-        for places in self.sampler.together(self.together):
-            yield Chunk(*self.take(places), self.sampler.batch_size)
-
-
-class Ordered:
-    """Batches of a part that is measured, first image to last, the last batch as large as it is."""
-
-    def __init__(self, images: int, take: Take) -> None:
-        self.images, self.take = images, take
-
-    def __len__(self) -> int:
-        return -(-self.images // VALIDATION_BATCH)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for first in range(0, self.images, VALIDATION_BATCH):
-            yield self.take(slice(first, first + VALIDATION_BATCH))
-
-
-def scaled(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Images (B, C, H, W) at another height and width: bilinear, with antialiasing where it makes them smaller."""
-    return F.interpolate(images, size, mode="bilinear", antialias=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from senas.core.imported import spoken
 from senas.errors import DataError
-from senas.training.data import scaled
+from senas.training.batches import scaled
 
 
 class Batch(tuple[Tensor, Tensor]):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from senas.core.recipe import Recipe
-from senas.training.data import Chunk
+from senas.training.batches import Chunk
 from senas.training.metric import OwnMetric
 from senas.training.tally import Losses, Tally
 

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from senas.core.config import SEConfig
 from senas.core.recipe import Recipe
 from senas.model.supernet import Supernet
-from senas.training.data import Chunk, ImageData, Shuffled, seed_of
+from senas.training.batches import Chunk, Shuffled, seed_of
+from senas.training.data import ImageData
 from senas.training.metric import OwnMetric
 from senas.training.tally import Tally
 from senas.training.task import Classification, wide

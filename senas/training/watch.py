@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from senas.core.ports import Pulse
-from senas.training.data import seed_of
+from senas.training.batches import seed_of
 from senas.training.tally import Tally
 from senas.training.task import Classification
 

@@ -11,7 +11,7 @@ from senas.core.config import SEConfig
 from senas.core.trial import Job
 from senas.model.backbones import named
 from senas.training.average import EMA_POWER, SWA_SHARE, Average, ema, swa
-from senas.training.data import ShuffledBatches
+from senas.training.batches import ShuffledBatches
 from senas.training.task import Classification
 
 pytestmark = pytest.mark.filterwarnings("ignore")

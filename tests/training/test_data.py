@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from senas.errors import DataError
-from senas.training.data import ImageData, Ordered, Part, ShuffledBatches, scaled
+from senas.training.batches import Ordered, ShuffledBatches, scaled
+from senas.training.data import ImageData, Part
 
 
 def numbered(count, classes=3, channels=1):
@@ -134,7 +135,7 @@ def test_batches_that_are_taken_together_are_the_same_ones(together):
 
 
 def test_validation_is_in_order_and_whole(monkeypatch):
-    monkeypatch.setattr("senas.training.data.VALIDATION_BATCH", 3)
+    monkeypatch.setattr("senas.training.batches.VALIDATION_BATCH", 3)
     batches = Ordered(7, lambda which: torch.arange(7)[which])
     assert order(batches) == [[0, 1, 2], [3, 4, 5], [6]]
     assert len(batches) == 3

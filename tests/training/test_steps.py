@@ -17,7 +17,7 @@ from senas.core.recipe import Device
 from senas.core.trial import Job
 from senas.model.backbones import named
 from senas.training.average import RULES
-from senas.training.data import seed_of
+from senas.training.batches import seed_of
 from senas.training.task import Classification
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -36,6 +36,15 @@ def dropping():
     net = named("resnet8", classes=10, channels=1, width=2)
     net.fc = nn.Sequential(nn.Dropout(0.5), net.fc)  # what it draws must be the same too
     return net
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums are rounded otherwise by several threads, and senas trains networks as small as these with one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def plain_loop(net, part, recipe, precision="32-true", average=None):
