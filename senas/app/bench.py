@@ -21,6 +21,7 @@ from senas.model.backbones import Builder
 from senas.model.sites import Traced, trace
 from senas.report.console import Terminal
 from senas.report.reading import Reading
+from senas.training.augment import Augmentation
 from senas.training.callback import own_callbacks
 from senas.training.data import Images
 from senas.training.datasets import DATASETS
@@ -56,7 +57,9 @@ class Bench(NamedTuple):
 def bench(backbone: BackboneConfig, data: Mapping[str, Any], trainer: TrainerConfig) -> Bench:
     """Data, the backbone, its sites, and what trains SE configurations of it on them."""
     images, builder, traced = backbone_on_data(backbone, data, trainer.batch_size)
-    evaluator = Standalone(builder, traced, images, recipe(trainer), device(trainer))
+    wanted = recipe(trainer)
+    images.augment(Augmentation(wanted.flip, wanted.crop))
+    evaluator = Standalone(builder, traced, images, wanted, device(trainer))
     evaluator.callbacks = own_callbacks(trainer.callbacks)
     return Bench(images, builder, traced, evaluator)
 

@@ -184,6 +184,8 @@ def recipe(trainer: TrainerConfig) -> Recipe:
         average=trainer.average,
         clip=trainer.clip,
         accumulate=trainer.accumulate,
+        flip=trainer.flip,
+        crop=trainer.crop,
     )
 
 

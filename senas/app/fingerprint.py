@@ -23,7 +23,10 @@ SCORES_DO_NOT_DEPEND_ON = {
     "data.download",
 }
 
-BEFORE: list[tuple[str, object]] = [("average", "none"), ("clip", None), ("accumulate", 1), ("callbacks", [])]
+BEFORE: list[tuple[str, object]] = [
+    *(("average", "none"), ("clip", None), ("accumulate", 1), ("callbacks", [])),
+    *(("flip", False), ("crop", 0)),
+]
 """Options of the trainer that came later, as all was trained before: then they are not told."""
 
 

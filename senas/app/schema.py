@@ -69,6 +69,8 @@ class TrainerConfig:
     average: str = "none"
     clip: float | None = None
     accumulate: int = 1
+    flip: bool = False
+    crop: int = 0
     callbacks: list[str] = field(default_factory=list)
 
 

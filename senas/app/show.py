@@ -28,7 +28,7 @@ from senas.training.data import Images
 
 RECIPE = (
     *("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "label_smoothing", "precision"),
-    *("average", "clip", "accumulate", "callbacks"),
+    *("average", "clip", "accumulate", "callbacks", "flip", "crop"),
 )
 """What of the trainer's options an export tells."""
 SPLIT = ("train", "val", "test", "size", "channels", "split_seed")

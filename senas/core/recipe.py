@@ -17,6 +17,7 @@ class Recipe:
     clip:        the largest norm of all gradients together, to which larger ones are scaled; None leaves them.
     accumulate:  batches whose gradients make a step together, as their mean; the last step of an epoch takes those
                  that are left.
+    flip, crop:  how training images are changed at random; see `training.augment`.
     """
 
     optimizer: str
@@ -28,6 +29,8 @@ class Recipe:
     average: str = "none"
     clip: float | None = None
     accumulate: int = 1
+    flip: bool = False
+    crop: int = 0
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -46,6 +49,8 @@ class Recipe:
             raise ConfigError(f"trainer.clip must be a number above 0, got {self.clip}; null clips nothing")
         if self.accumulate < 1:
             raise ConfigError(f"trainer.accumulate must be at least 1, got {self.accumulate}")
+        if self.crop < 0:
+            raise ConfigError(f"trainer.crop must be at least 0, got {self.crop}; 0 leaves images where they are")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,25 @@
 """Batches of images in memory: many at a time for training, in an order that depends on (seed, epoch) alone."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from senas.training.augment import Augmentation
+
 VALIDATION_BATCH = 500
-Take = Callable[[Tensor | slice], tuple[Tensor, Tensor]]
-"""Images of a part and their labels, at these places."""
+Change = Callable[[Tensor], Tensor]
+"""Of images (B, C, H, W), which keep their shape."""
+
+
+class Take(Protocol):
+    """Images of a part and their labels, at these places, changed on the way."""
+
+    def __call__(self, places: Tensor | slice, change: Change | None = None) -> tuple[Tensor, Tensor]: ...
 
 
 class Chunk(NamedTuple):
@@ -25,9 +34,13 @@ class Chunk(NamedTuple):
         return zip(*(torch.split(part, self.batch_size) for part in (self.images, self.labels)), strict=True)
 
 
-def seed_of(seed: int, epoch: int) -> int:
-    """What everything random in an epoch of a training with `seed` is drawn from."""
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+AUGMENTED = 1
+"""What is drawn from another stream than the order of the images, so that neither hangs on the other."""
+
+
+def seed_of(seed: int, epoch: int, *stream: int) -> int:
+    """What everything random in an epoch of a training with `seed` is drawn from; of several streams, one each."""
+    return int(np.random.SeedSequence((seed, epoch, *stream)).generate_state(1, np.uint64)[0] >> 1)
 
 
 class ShuffledBatches:
@@ -60,15 +73,17 @@ class Shuffled:
 
     batch_sampler = None
 
-    def __init__(self, sampler: ShuffledBatches, together: int, take: Take) -> None:
-        self.sampler, self.together, self.take = sampler, together, take
+    def __init__(self, sampler: ShuffledBatches, together: int, take: Take, augmentation: Augmentation) -> None:
+        self.sampler, self.together, self.take, self.augmentation = sampler, together, take, augmentation
 
     def __len__(self) -> int:
         return -(-len(self.sampler) // self.together)
 
     def __iter__(self) -> Iterator[Chunk]:
-        for places in self.sampler.together(self.together):
-            yield Chunk(*self.take(places), self.sampler.batch_size)
+        sampler = self.sampler
+        drawn = self.augmentation.drawn(sampler.images, seed_of(sampler.seed, sampler.epoch, AUGMENTED))
+        for places in sampler.together(self.together):
+            yield Chunk(*self.take(places, partial(drawn.of, places=places) if drawn else None), sampler.batch_size)
 
 
 class Ordered:

@@ -9,6 +9,7 @@ import torch
 
 from senas.core.imported import imported, spoken
 from senas.errors import DataError
+from senas.training.augment import Augmentation
 from senas.training.data import Counts, Images
 from senas.training.seeded import Batch, Batches, Stream
 
@@ -122,6 +123,13 @@ class CustomData(Images):
 
     def resize(self, size: tuple[int, int]) -> None:
         self._size = size
+
+    def augment(self, augmentation: Augmentation) -> None:
+        if augmentation != Augmentation():
+            raise DataError(
+                f"trainer.flip and trainer.crop change images that senas loads, not those of {self.target}; its own "
+                "train_dataloader can"
+            )
 
     def _batches(self, part: str) -> Batches:
         self.module.trainer = self.trainer  # some loaders ask it for the epoch

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from senas.errors import DataError
-from senas.training.batches import Ordered, Shuffled, ShuffledBatches, Take, scaled
+from senas.training.augment import Augmentation
+from senas.training.batches import Change, Ordered, Shuffled, ShuffledBatches, Take, scaled
 from senas.training.memory import free_on
 
 CHUNK_BATCHES, CHUNK_BYTES = 64, 2**25
@@ -119,6 +120,10 @@ class Images(pl.LightningDataModule):
         """Have the loaders scale images to (height, width), batch by batch; see `scaled`."""
         raise NotImplementedError
 
+    def augment(self, augmentation: Augmentation) -> None:
+        """Have the training loader change its images so. Raises DataError where that cannot be."""
+        raise NotImplementedError
+
 
 class ImageData(Images):
     """Images in memory, normalised by the mean and standard deviation of the training part.
@@ -148,6 +153,7 @@ class ImageData(Images):
         self.std = train.images.std((0, 2, 3)).clamp_min(1e-6)
         self.train, self.val, self.test = (self._normalised(part) for part in (train, val, test))
         self.size: tuple[int, int] | None = None
+        self.augmentation = Augmentation()
         self.device = torch.device("cpu")
         self._near: dict[str, Part] = {}
 
@@ -176,7 +182,8 @@ class ImageData(Images):
     def train_dataloader(self) -> Shuffled:
         bytes_a_batch = 4 * math.prod(self.shape) * self.batch_size
         together = max(1, min(CHUNK_BATCHES, CHUNK_BYTES // bytes_a_batch))
-        return Shuffled(ShuffledBatches(len(self.train), self.batch_size, self.seed), together, self._takes("train"))
+        sampler = ShuffledBatches(len(self.train), self.batch_size, self.seed)
+        return Shuffled(sampler, together, self._takes("train"), self.augmentation)
 
     def val_dataloader(self) -> Ordered:
         return Ordered(len(self.val), self._takes("val"))
@@ -193,14 +200,24 @@ class ImageData(Images):
     def resize(self, size: tuple[int, int]) -> None:
         self.size = size
 
+    def augment(self, augmentation: Augmentation) -> None:
+        side = min(self.shape[1:])
+        if augmentation.crop >= side:
+            raise DataError(
+                f"trainer.crop must be below {side}, the shorter side of the images, got {augmentation.crop}"
+            )
+        self.augmentation = augmentation
+
     def _takes(self, name: str) -> Take:
         """What gives images of a part. All of them scaled at once could be more than memory holds."""
         part, pinned = self._nearest(name)
 
-        def taken(which: Tensor | slice) -> tuple[Tensor, Tensor]:
-            images, labels = part.images[which], part.labels[which]
+        def taken(places: Tensor | slice, change: Change | None = None) -> tuple[Tensor, Tensor]:
+            images, labels = part.images[places], part.labels[places]
             if self.size:
                 images = scaled(images, self.size)
+            if change:
+                images = change(images)
             return (images.pin_memory(), labels.pin_memory()) if pinned else (images, labels)
 
         return taken

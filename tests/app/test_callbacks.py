@@ -1,4 +1,4 @@
-"""trainer.callbacks, clip and accumulate from the command line."""
+"""trainer.callbacks, clip, accumulate, flip and crop from the command line."""
 
 import sys
 
@@ -39,16 +39,28 @@ def fingerprint(*words):
 
 
 def test_what_is_set_is_in_the_fingerprint_and_what_was_always_done_is_not(own):
-    plain = fingerprint("trainer.clip=null", "trainer.accumulate=1", "trainer.callbacks=[]")
-    assert not {"trainer.clip", "trainer.accumulate", "trainer.callbacks"} & set(plain)
-    given = fingerprint("trainer.clip=1", "trainer.accumulate=2", "trainer.callbacks=[mine:Stops]")
     more = {"trainer.clip": 1.0, "trainer.accumulate": 2, "trainer.callbacks": ["mine:Stops"]}
+    more |= {"trainer.flip": True, "trainer.crop": 1}
+    before = (
+        "trainer.clip=null",
+        "trainer.accumulate=1",
+        "trainer.callbacks=[]",
+        "trainer.flip=false",
+        "trainer.crop=0",
+    )
+    plain = fingerprint(*before)
+    assert not set(more) & set(plain)
+    given = fingerprint(
+        *("trainer.clip=1", "trainer.accumulate=2", "trainer.callbacks=[mine:Stops]"),
+        *("trainer.flip=true", "trainer.crop=1"),
+    )
     assert given == {**plain, **more}
 
 
 @pytest.mark.slow
 def test_a_callback_may_stop_trainings_and_the_study_is_read_with_trust_alone(own, senas, searched):
-    said = searched(*SMALL, "trainer.callbacks=[mine:Stops]", "trainer.clip=1", "trainer.accumulate=2")
+    more = ("trainer.clip=1", "trainer.accumulate=2", "trainer.flip=true", "trainer.crop=1")
+    said = searched(*SMALL, "trainer.callbacks=[mine:Stops]", *more)
     assert (said.code, said.err) == (0, "")
     assert "trust=mine" in said.out
     sys.modules.pop("mine")
@@ -63,6 +75,7 @@ def test_a_callback_may_stop_trainings_and_the_study_is_read_with_trust_alone(ow
     assert senas("export", "study.name=mine", "trust=mine", "to=out").code == 0
     told = yaml.safe_load((own / "out" / "se.yaml").read_text())["provenance"]["trainer"]
     assert (told["clip"], told["accumulate"], told["callbacks"]) == (1.0, 2, ["mine:Stops"])
+    assert (told["flip"], told["crop"]) == (True, 1)
 
 
 @pytest.mark.slow
@@ -70,7 +83,7 @@ def test_a_study_from_before_there_were_these_goes_on(senas, searched, folder):
     assert searched(*SMALL).code == 0
     file = folder / "runs" / "mine" / "config.yaml"
     plain = yaml.safe_load(file.read_text())
-    for key in ("clip", "accumulate", "callbacks"):
+    for key in ("clip", "accumulate", "callbacks", "flip", "crop"):
         del plain["trainer"][key]
     file.write_text(yaml.safe_dump(plain))
     said = senas("resume", "study.name=mine", "study.trials=2")
@@ -82,6 +95,8 @@ def test_a_study_from_before_there_were_these_goes_on(senas, searched, folder):
     [
         ("trainer.clip=0", "trainer.clip must be a number above 0, got 0.0; null clips nothing"),
         ("trainer.accumulate=0", "trainer.accumulate must be at least 1, got 0"),
+        ("trainer.crop=-1", "trainer.crop must be at least 0, got -1; 0 leaves images where they are"),
+        ("trainer.crop=8", "trainer.crop must be below 8, the shorter side of the images, got 8"),
         ("trainer.callbacks=[mine]", 'trainer.callbacks must name something of yours as package.module:name, got "mi'),
         ("trainer.callbacks=[mine:Stopps]", 'mine.py) has no Stopps; did you mean "Stops"?'),
         ("trainer.callbacks=[mine:Path]", "trainer.callbacks: mine:Path gives no Callback of Lightning's but some"),

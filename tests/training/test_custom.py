@@ -14,6 +14,7 @@ from senas.core.trial import Job
 from senas.errors import ConfigError, DataError
 from senas.model.backbones import named
 from senas.model.sites import trace
+from senas.training.augment import Augmentation
 from senas.training.custom import CustomData, custom
 from senas.training.standalone import Device, Standalone
 
@@ -405,3 +406,9 @@ def test_what_lies_in_the_working_directory_does_not_pass_for_an_installed_packa
 def test_a_target_that_cannot_be_used_is_refused_in_one_line(beside, target, options, words):
     with pytest.raises((ConfigError, DataError), match=rf"\Adata\.target:? {words}\Z"):
         custom(target=target, options=options, batch_size=2)
+
+
+def test_images_of_a_module_are_not_changed_on_the_way():
+    own().augment(Augmentation())
+    with pytest.raises(DataError, match=r"\Atrainer\.flip and trainer\.crop .* mypkg\.data:MyData; its own train_data"):
+        own().augment(Augmentation(flip=True))

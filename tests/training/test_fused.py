@@ -11,6 +11,7 @@ from senas.core.ports import Pulse
 from senas.core.recipe import Device
 from senas.core.trial import Failure, Job, Status
 from senas.training import fused, watch
+from senas.training.augment import Augmentation
 from senas.training.fused import Fused, Measured
 
 NONE = SEConfig()
@@ -85,6 +86,18 @@ def test_each_member_is_what_it_is_alone(together, se, go_on, tmp_path, fields):
         assert list(together_) == list(weights)
         for name, tensor in weights.items():
             torch.testing.assert_close(together_[name], tensor, rtol=1e-8, atol=1e-8)
+
+
+def test_images_are_changed_as_each_members_seed_says(together, se, go_on, few, monkeypatch):
+    monkeypatch.setattr(few, "augmentation", Augmentation(flip=True, crop=1))
+    made = together()
+    jobs = [Job(se, seed, 2) for seed in (1, 2)]
+    changed = list(made.evaluate(jobs, go_on))
+    for result, alone in zip(changed, made.standalone.evaluate(jobs, go_on), strict=True):
+        equal(result, alone)
+    monkeypatch.setattr(few, "augmentation", Augmentation())
+    for result, plain in zip(changed, made.evaluate(jobs, go_on), strict=True):
+        assert result.scores["train_loss"] != plain.scores["train_loss"]
 
 
 def test_what_is_measured_on_the_test_part_is_too(together, se, go_on):
