@@ -24,10 +24,10 @@ def evaluator_of(
     pruned:  whether what is stopped early hangs on what other trials came to. Then it would hang on which of several
              trainings is the faster one, and unless it is asked for there are not several.
     """
+    by_themselves = side_by_side(standalone, 1 if config.workers is None and pruned else config.workers, trainings)
     if config.name == "standalone":
-        workers = 1 if config.workers is None and pruned else config.workers
-        return side_by_side(standalone, workers, trainings)
-    made = Fused(standalone, config.members, say, always=config.together == "always")
+        return by_themselves
+    made = Fused(standalone, config.members, say, otherwise=by_themselves, always=config.together == "always")
     if hindrance := made.hindrance():
         raise ConfigError(f"evaluator=fused: networks are not trained together with {hindrance}; evaluator=standalone")
     return made

@@ -1,7 +1,7 @@
 """The evaluator that trains several configurations at once on one device, as members of one network.
 
 Where launching operations is what costs, K trainings cost little more than one; where arithmetic is, nothing is gained.
-Which it is, is measured before the first of them.
+Which it is, is measured before the first of them. Where nothing is gained, another evaluator has the rest.
 """
 
 import statistics
@@ -9,18 +9,21 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 
 from senas.core.objective import Scores
-from senas.core.ports import Listen, Report
+from senas.core.ports import Evaluator, Listen, Report
 from senas.core.trial import Job, Result
 from senas.model.carried import cargo_of
 from senas.model.supernet import Supernet
 from senas.training.data import ImageData
+from senas.training.processes import Processes
+from senas.training.side_by_side import at_once
 from senas.training.standalone import Standalone, save_weights
-from senas.training.surroundings import first_line, interruptible, out_of_memory
+from senas.training.surroundings import first_line, interruptible, out_of_memory, threads
 from senas.training.task import OPTIMIZERS, Classification
 from senas.training.together import ImagesOfEach, Members, Together, Watches
 from senas.training.watch import Watch
@@ -33,42 +36,61 @@ WORTH_IT = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds of a step of so many members together, and of as many steps of one after the other; medians."""
+    """Seconds of a step of so many members together, and of as many steps of one after the other; medians.
+
+    at_once:  steps of single ones that would go on beside each other, each on cores of its own.
+    """
 
     members: int
     together: float
     alone: float
+    at_once: int = 1
 
     @property
     def pays(self) -> bool:
-        return self.together <= WORTH_IT * self.alone
+        return self.together <= WORTH_IT * self.alone / self.at_once
 
     @property
     def words(self) -> str:
         """One line, for people."""
-        ratio = self.together / self.alone
-        verdict = "they are trained together" if self.pays else "they are trained one after the other"
+        ratio, several = self.together / self.alone, self.at_once > 1
+        verdict = "they are trained together" if self.pays else f"they are trained {by_themselves(self.at_once)}"
+        beside = f", which can go on {self.at_once} at a time" if several else ""
         return (
             f"fused: a step of {self.members} networks together takes {ratio:.2f} of the time of {self.members} steps "
-            f"of one ({1e3 * self.together:.1f} and {1e3 * self.alone:.1f} ms): {verdict}"
+            f"of one ({1e3 * self.together:.1f} and {1e3 * self.alone:.1f} ms){beside}: {verdict}"
         )
 
 
+def by_themselves(at_once: int) -> str:
+    """How networks are trained that are not trained together."""
+    return "one after the other" if at_once == 1 else f"by themselves, {at_once} at a time"
+
+
 class Fused:
-    """Trains up to `members` jobs at once by one network, each as `standalone` would, or by `standalone` itself.
+    """Trains up to `members` jobs at once by one network, each as `standalone` would, or by `otherwise`.
 
     What a member computes is equal to a stand-alone training but for rounding, and for what is random inside the
     network, such as dropout. One that is stopped, or whose loss is lost, leaves the others as they are.
-    say:     told in one line what was measured.
-    always:  trains them together without measuring whether that pays.
+    otherwise:  trains what is not trained together; all jobs, for good, once that does not pay for `members` of them.
+    say:        told in one line what was measured.
+    always:     trains them together without measuring whether that pays.
     """
 
     def __init__(
-        self, standalone: Standalone, members: int, say: Callable[[str], None], *, always: bool = False
+        self,
+        standalone: Standalone,
+        members: int,
+        say: Callable[[str], None],
+        *,
+        otherwise: Evaluator | None = None,
+        always: bool = False,
     ) -> None:
         self.standalone, self.members, self.say = standalone, members, say
+        self.otherwise = otherwise or standalone
         self.always = always
         self.pays: dict[int, bool] = {}  # by how many they are
+        self.aside = False
 
     def costs(self, job: Job) -> Scores:
         return self.standalone.costs(job)
@@ -79,13 +101,15 @@ class Fused:
     def evaluate(
         self, jobs: Iterable[Job | None], report: Report, listen: Listen | None = None
     ) -> Generator[Result, None, None]:
-        for batch in _batches(iter(jobs), lambda: self.members):
-            results = self._train(batch, report, listen) if self._together(batch) else None
-            if results is None:
-                for job in batch:
-                    yield self.standalone.train(job, report, listen)
-            else:
-                yield from results
+        coming = iter(jobs)
+        if not self.aside:
+            for batch in _batches(coming, lambda: self.members):
+                results = self._train(batch, report, listen) if self._together(batch) else None
+                if self.aside:
+                    coming = chain(batch, coming)
+                    break
+                yield from results if results is not None else self.otherwise.evaluate(batch, report, listen)
+        yield from self.otherwise.evaluate(coming, report, listen)
 
     def _together(self, jobs: Sequence[Job]) -> bool:
         """Whether these are trained together. What is saved after each epoch is trained by itself."""
@@ -99,10 +123,13 @@ class Fused:
                 if out_of_memory(error):
                     self._fewer(count)
                 else:
-                    self.say(f"fused: these networks cannot be trained together: {first_line(error)}")
+                    how = by_themselves(at_once(self.otherwise))
+                    self.say(f"fused: these networks are trained {how}, as together fails: {first_line(error)}")
+                    self.aside = True
                 self.pays[count] = False
             else:
                 self.pays[count] = measured.pays
+                self.aside = not measured.pays and count >= self.members  # of fewer it may be true that more would pay
                 self.say(measured.words)
         return self.always or self.pays[count]
 
@@ -126,12 +153,18 @@ class Fused:
     def compared(self, jobs: Sequence[Job]) -> Measured:
         """Times a few steps of these networks, together and one after the other in turn. They are forgotten."""
         own, strategy = self.standalone, self._strategy()
+        by_itself = self.otherwise.standalone if isinstance(self.otherwise, Processes) else own
         device, cast = strategy.root_device, strategy.precision_plugin.forward_context
+        together, alone = [], []
         with own.surroundings():
-            steps = [_step(Together(self._of(jobs), own.recipe), own, device, cast, len(jobs))]
-            steps += [_step(own.task(job), own, device, cast) for job in jobs]
-            times = [[_timed(step, device) for step in steps] for _ in range(WARM_UP + STEPS)][WARM_UP:]
-        return Measured(len(jobs), statistics.median(t[0] for t in times), statistics.median(sum(t[1:]) for t in times))
+            all_of_them = _step(Together(self._of(jobs), own.recipe), own, device, cast, len(jobs))
+            each = [_step(own.task(job), own, device, cast) for job in jobs]
+            for _ in range(WARM_UP + STEPS):
+                together.append(_timed(all_of_them, device))
+                with threads(by_itself.threads):
+                    alone.append(sum(_timed(step, device) for step in each))
+        median = statistics.median
+        return Measured(len(jobs), median(together[WARM_UP:]), median(alone[WARM_UP:]), at_once(self.otherwise))
 
     def _strategy(self) -> Any:
         with self.standalone.surroundings():

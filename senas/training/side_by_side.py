@@ -1,5 +1,6 @@
 """Which evaluator trains: one training at a time, or several beside each other."""
 
+from copy import copy
 from dataclasses import replace
 
 import torch
@@ -29,10 +30,11 @@ def side_by_side(standalone: Standalone, workers: int | None, trainings: int) ->
             raise ConfigError(f"evaluator.workers={at_once}: {alone}; evaluator.workers=1 trains one after the other")
     if at_once == 1:
         return standalone
-    if standalone.device.threads is None:
-        threads = min(threads_for(standalone.macs_a_batch), max(1, cores // at_once))
-        standalone.device = replace(standalone.device, threads=threads)
-    return Processes(standalone, at_once)
+    each = copy(standalone)
+    if each.device.threads is None:
+        threads = min(threads_for(each.macs_a_batch), max(1, cores // at_once))
+        each.device = replace(each.device, threads=threads)
+    return Processes(each, at_once)
 
 
 def _alone(standalone: Standalone) -> str:

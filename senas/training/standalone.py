@@ -138,10 +138,15 @@ class Standalone:
             (lambda pulse: listen(job, pulse)) if listen else None,
         )
 
+    @property
+    def threads(self) -> int:
+        """That a training has, unless it is a GPU's."""
+        return self.device.threads or threads_for(self.macs_a_batch)
+
     @contextmanager
     def surroundings(self) -> Iterator[None]:
         """Silence, and as many threads as are wanted."""
-        with quiet(), threads(self.device.threads or threads_for(self.macs_a_batch)):
+        with quiet(), threads(self.threads):
             yield
 
     def result(

@@ -1,9 +1,13 @@
 """Several trainings as members of one network: each is what it is alone."""
 
+import signal
+import sys
+
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional as F
 
 from senas.core.block import Gate, Placement, SEBlock
 from senas.core.config import SEConfig
@@ -13,6 +17,7 @@ from senas.core.trial import Failure, Job, Status
 from senas.training import fused, watch
 from senas.training.augment import Augmentation
 from senas.training.fused import Fused, Measured
+from senas.training.side_by_side import side_by_side
 
 NONE = SEConfig()
 MIXED = SEConfig(
@@ -45,9 +50,10 @@ def double(few):
 
 @pytest.fixture
 def together(evaluator, double):
-    def make(members=4, always=True, **fields):
-        device = Device(accelerator="cpu", threads=1, precision="64-true")
-        return Fused(evaluator(device=device, **fields), members, said.append, always=always)
+    def make(members=4, always=True, workers=1, **fields):
+        made = evaluator(device=Device(accelerator="cpu", threads=1, precision="64-true"), **fields)
+        otherwise = side_by_side(made, workers, 24)
+        return Fused(made, members, said.append, otherwise=otherwise, always=always)
 
     said = []
     make.said = said
@@ -224,6 +230,65 @@ def test_where_not_even_the_measurement_fits_there_are_fewer(together, go_on, mo
     assert second.startswith("fused: a step of 2 networks")
 
 
+def test_once_it_does_not_pay_all_that_come_are_trained_otherwise(together, go_on, monkeypatch):
+    made, measured, events = together(members=2, always=False), [], []
+    monkeypatch.setattr(made, "compared", lambda jobs: measured.append(len(jobs)) or Measured(len(jobs), 1.2, 1.0))
+
+    def jobs():
+        for seed in range(5):
+            events.append(f"pulled {seed}")
+            yield Job(NONE, seed, 1)
+
+    for result in made.evaluate(jobs(), go_on):
+        events.append(f"result {result.job.seed}")
+    assert events[:7] == ["pulled 0", "pulled 1", "result 0", "result 1", "pulled 2", "result 2", "pulled 3"]
+    assert [result.job.seed for result in made.evaluate([Job(NONE, seed, 1) for seed in range(3)], go_on)] == [0, 1, 2]
+    assert measured == [2]
+
+
+def test_that_it_does_not_pay_for_fewer_says_nothing_of_more(together, go_on, monkeypatch):
+    made, measured = together(members=3, always=False), []
+    monkeypatch.setattr(
+        made, "compared", lambda jobs: measured.append(len(jobs)) or Measured(len(jobs), 1.2 - 0.3 * len(jobs), 0.5)
+    )
+    jobs = [Job(NONE, seed, 1) for seed in range(5)]
+    assert [result.job for result in made.evaluate([*jobs[:2], None, *jobs[2:]], go_on)] == jobs
+    assert measured == [2, 3]
+    assert together.said[-1].endswith("trained together")
+
+
+@pytest.mark.parametrize(("at_once", "expected"), [(1, True), (2, False)])
+def test_steps_that_would_go_on_beside_each_other_count_as_that_much_faster(at_once, expected):
+    measured = Measured(8, 0.6, 1.0, at_once)
+    assert measured.pays is expected
+    assert measured.words.endswith("trained together" if expected else "by themselves, 2 at a time")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="trainings beside each other need Linux")
+def test_after_a_real_measurement_with_several_threads_processes_train_what_is_left(together, se, go_on, monkeypatch):
+    def too_long(*_):
+        pytest.fail("the trainings never end")
+
+    threads = torch.get_num_threads()
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(60)
+    try:
+        torch.set_num_threads(2)
+        F.conv2d(torch.rand(64, 16, 32, 32), torch.rand(16, 16, 3, 3))
+        made = together(members=2, always=False, workers=2)
+        monkeypatch.setattr(fused, "WORTH_IT", 0.0)
+        jobs = [Job(se, seed, 1) for seed in (1, 2, 3)]
+        results = list(made.evaluate(jobs, go_on))
+        for result, alone in zip(results, made.standalone.evaluate(jobs, go_on), strict=True):
+            equal(result, alone)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        torch.set_num_threads(threads)
+    (line,) = together.said
+    assert line.endswith("which can go on 2 at a time: they are trained by themselves, 2 at a time")
+
+
 def test_what_cannot_be_one_network_is_said_in_a_line_and_trained_by_itself(together, go_on, monkeypatch):
     made = together(always=False)
 
@@ -234,7 +299,8 @@ def test_what_cannot_be_one_network_is_said_in_a_line_and_trained_by_itself(toge
     results = list(made.evaluate([Job(NONE, seed, 1) for seed in range(2)], go_on))
     assert [result.failure for result in results] == [None, None]
     assert together.said == [
-        "fused: these networks cannot be trained together: vmap: it looks like you are calling .item() on a Tensor."
+        "fused: these networks are trained one after the other, as together fails: vmap: it looks like you are calling "
+        ".item() on a Tensor."
     ]
 
 

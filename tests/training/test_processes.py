@@ -251,8 +251,7 @@ def test_the_cores_are_divided_among_large_networks(evaluator, cores):
     cores(4)
     made = evaluator(device=Device(accelerator="cpu"))
     made.backbone_macs = 10**9
-    side_by_side(made, 2, 24)
-    assert made.device.threads == 2
+    assert side_by_side(made, 2, 24).standalone.device.threads == 2
 
 
 def test_one_at_a_time_stays_in_this_process(evaluator):
