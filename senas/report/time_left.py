@@ -1,6 +1,7 @@
 """How long a search will still take, from the trials it measured: honest about how little it knows."""
 
 import math
+import statistics
 from collections.abc import Callable
 
 FEW = 3
@@ -16,7 +17,8 @@ class TimeLeft:
     which cost little and count for nothing, are paid for by those that count.
 
     clock:    seconds, from wherever.
-    earlier:  seconds of the trials of earlier runs; they stand in until this run has measured some.
+    earlier:  seconds of the trials of earlier runs; they stand in until this run has measured some. Each is of one
+              trial, however many others were trained beside it.
     """
 
     def __init__(self, total: int, done: int, earlier: list[float], clock: Callable[[], float]) -> None:
@@ -58,23 +60,43 @@ class TimeLeft:
 
     def left(self, *shares: float) -> tuple[float, float] | None:
         """Seconds left, and one standard deviation of it; None where nothing is known yet."""
-        known = self.seconds or self.earlier
+        at_once, behind = max(len(shares), 1), sum(shares)
         spent = self.clock() - self.begun
-        behind = sum(shares)
-        if not known and behind <= 0:
+        usual = self._usual(at_once, behind, spent)
+        if usual is None:
             return None
-        usual = sum(known) / len(known) if known else spent / behind
-        if len(shares) > 1:  # `usual` is the time from one's end to the next one's, whoever trains
-            running = (len(shares) - behind) * usual
+        if at_once > 1:
+            running = (at_once - behind) * usual
         elif behind > 0:  # the running trial by its own pace; what is beyond it by what trials took
             running = spent * (1 - behind) / behind
         else:
             running = max(usual - spent, 0.0)
-        others = max(self.total - self.done - max(len(shares), 1), 0)
-        n = len(known)
-        spread = math.sqrt(sum((s - usual) ** 2 for s in known) / (n - 1)) if n > 1 else usual / 2
-        uncertain = spread * math.sqrt(others + others**2 / max(n, 1))
-        return running + others * usual, uncertain
+        others = max(self.total - self.done - at_once, 0)
+        n = len(self.seconds or self.earlier)
+        return running + others * usual, self._spread(at_once, usual) * math.sqrt(others + others**2 / max(n, 1))
+
+    def _usual(self, at_once: int, behind: float, spent: float) -> float | None:
+        """Seconds from the end of a trial to that of the next one, whoever trains; None where nothing is known yet."""
+        if at_once == 1:
+            known = self.seconds or self.earlier
+            return sum(known) / len(known) if known else spent / behind if behind > 0 else None
+        if not self.seconds and self.earlier:
+            return sum(self.earlier) / len(self.earlier) / at_once
+        # They end in groups: of what is running the part that is done has taken its share of the time, too.
+        done = len(self.seconds) + behind
+        return (sum(self.seconds) + self.clock() - self.mark) / done if done > 0 else None
+
+    def _spread(self, at_once: int, usual: float) -> float:
+        """Standard deviation of a trial's seconds, those that end in groups taken by the group."""
+        if at_once == 1 or not self.seconds:
+            known, size = self.seconds or self.earlier, 1
+        else:
+            known, size = self.seconds, at_once
+        groups = [sum(known[i : i + size]) for i in range(len(known) % size, len(known), size)]
+        if len(groups) < 2:
+            return usual / 2
+        deviation = statistics.stdev(groups) / math.sqrt(size)
+        return deviation if self.seconds or at_once == 1 else deviation / at_once
 
 
 def duration(seconds: float) -> str:

@@ -119,10 +119,46 @@ def test_a_rough_time_is_said_in_one_unit(seconds, words):
     assert rough(seconds) == words
 
 
+def in_pairs(left, clock, *seconds):
+    """Two at a time: both end after so many seconds, and the next two begin."""
+    for each in seconds:
+        left.started()
+        left.started()
+        clock.seconds += each
+        left.ended(counts=True)
+        left.ended(counts=True)
+
+
 def test_of_several_at_a_time_the_rest_takes_what_lies_between_two_ends(clock):
     left = TimeLeft(10, 0, [], clock)
-    run(left, clock, 10, 10, 10, 10)
+    in_pairs(left, clock, 20, 20)
+    left.started()
     left.started()
     clock.seconds += 8
-    likely, _ = left.left(0.8, 0.3)
-    assert likely == pytest.approx((2 - 1.1) * 10 + 4 * 10)
+    likely, _ = left.left(0.5, 0.3)
+    assert likely == pytest.approx((2 - 0.8) * 10 + 4 * 10)
+
+
+def test_when_the_first_of_several_ended_what_the_others_have_done_counts_too(clock):
+    left = TimeLeft(10, 0, [], clock)
+    left.started()
+    left.started()
+    clock.seconds += 20
+    left.ended(counts=True)
+    left.started()
+    assert left.left(0.95, 0.0)[0] == pytest.approx(20 / 1.95 * (10 - 1.95))
+
+
+def test_of_earlier_trials_several_at_a_time_end_that_much_sooner(clock):
+    left = TimeLeft(10, 0, [18.0, 22.0], clock)
+    left.started()
+    left.started()
+    assert left.left(0.0, 0.0)[0] == pytest.approx(10 * 10)
+
+
+def test_several_that_end_at_the_same_time_are_no_uncertainty(clock):
+    left = TimeLeft(24, 0, [], clock)
+    in_pairs(left, clock, 120, 120, 120, 120)
+    left.started()
+    left.started()
+    assert left.words(0.0, 0.0) == "16 min 00 s left"
