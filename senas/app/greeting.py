@@ -60,10 +60,12 @@ def _count(number: int) -> str:
 
 
 def say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> None:
+    """Of several at a time one may have ended out of turn: it is under way until the earlier ones were told, or what is
+    proposed next would hang on when the search was stopped."""
     done, total = sum(trial.counts for trial in trials), setup.config.study.trials
     terminal.say(
-        f"stopped with {done} of {total} trials{beside(trials)}; nothing that finished is lost. "
-        "The same command goes on."
+        f"stopped with {done} of {total} trials{beside(trials)}; these are kept, and what was under way is trained "
+        "again. The same command goes on."
     )
 
 

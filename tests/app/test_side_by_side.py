@@ -1,6 +1,7 @@
 """Searches with several trainings at a time: what a kill and Ctrl-C leave behind, and what goes on from there."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def test_a_search_killed_with_several_running_ends_as_an_uninterrupted_one(progr
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_terminal_ends_them_all_and_nothing_that_finished_is_lost(folder, environment):
+def test_ctrl_c_in_a_terminal_ends_them_all_and_keeps_each_that_was_told_of(folder, environment):
     # A terminal sends it to every process of the group.
     command = [sys.executable, "-u", "-m", "senas", *SEARCH, "study.trials=40"]
     with subprocess.Popen(
@@ -119,5 +120,8 @@ def test_ctrl_c_in_a_terminal_ends_them_all_and_nothing_that_finished_is_lost(fo
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
-    assert "nothing that finished is lost" in out
+    log = (folder / "runs" / "pilot" / "log.txt").read_text()
+    told = re.findall(r"  trial +\d+ ", log, re.MULTILINE)
+    said = re.search(r"stopped with (\d+) of 40 trials; these are kept, and what was under way is trained again", out)
+    assert int(said[1]) == len(told) == len(proposed("runs"))
     assert gone(trainings)

@@ -286,7 +286,7 @@ def test_an_interrupted_study_is_resumed_to_its_total(program, started, folder):
     out, err = process.communicate(timeout=60)
     print(f"it ended {time.monotonic() - since:.1f} s after Ctrl-C")
     assert (process.returncode, err) == (INTERRUPTED, "")
-    assert re.search(r"stopped with \d+ of 12 trials; nothing that finished is lost", out)
+    assert re.search(r"stopped with \d+ of 12 trials; these are kept", out)
     tracked = Tracked(folder)
     assert "RUNNING" not in tracked.states
     assert tracked.numbers == list(range(len(tracked.numbers)))
