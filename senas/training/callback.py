@@ -3,7 +3,10 @@
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from senas.core.imported import imported, spoken
 from senas.errors import ConfigError
@@ -53,3 +56,14 @@ def blamed(error: BaseException, callbacks: Iterable[tuple[OwnCallback, Any]]) -
         if any(frame.f_locals.get("self") is made for frame in frames):
             return ConfigError(f"{KEY}: {own.target} raised {spoken(error)}")
     return None
+
+
+def check_saved(callbacks: Iterable[OwnCallback], checkpoint: Path) -> None:
+    """Raises ConfigError where a training cannot go on from this file, as a callback put something there that reading
+    would have to run code for."""
+    names = ", ".join(own.target for own in callbacks)
+    if names and (found := get_unsafe_globals_in_checkpoint(checkpoint)):
+        raise ConfigError(
+            f"{KEY}: the state_dict of {names} holds {', '.join(sorted(found))}, which is read from no file; keep "
+            f"numbers, words, lists, dicts and tensors there, and delete {checkpoint}: that training begins anew"
+        )

@@ -22,7 +22,7 @@ from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
 from senas.training.average import Average
-from senas.training.callback import OwnCallback, blamed
+from senas.training.callback import OwnCallback, blamed, check_saved
 from senas.training.data import Images
 from senas.training.metric import OwnMetric
 from senas.training.surroundings import (
@@ -188,12 +188,14 @@ class Standalone:
         self.data.seed = job.seed
         average = None if self.recipe.average == "none" else Average(self.recipe.average)
         own = [(callback, callback.made()) for callback in self.callbacks]
+        begun = job.checkpoint if job.checkpoint and job.checkpoint.exists() else None
+        if begun:
+            check_saved(self.callbacks, begun)
         saved = [Saved(job.checkpoint)] if job.checkpoint else []
         callbacks = [*([average] if average else []), *(made for _, made in own), watch, *saved]
         trainer = self.trainer(max_epochs=job.epochs, callbacks=callbacks)
         try:
             with interruptible():
-                begun = job.checkpoint if job.checkpoint and job.checkpoint.exists() else None
                 trainer.fit(task, datamodule=self.data, ckpt_path=begun, weights_only=True)
                 if average:
                     average.install(task.net)

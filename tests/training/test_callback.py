@@ -1,6 +1,7 @@
 """Callbacks of the user's own, as Lightning has them."""
 
 import sys
+from fractions import Fraction
 from typing import ClassVar
 
 import pytest
@@ -52,6 +53,18 @@ class Failing(pl.Callback):
 class Greedy(pl.Callback):
     def on_train_start(self, trainer, pl_module):
         raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+class Remembering(pl.Callback):
+    """Keeps what it is given of the epochs in its state."""
+
+    kept: ClassVar[list] = []
+
+    def state_dict(self):
+        return {"kept": self.kept}
+
+    def load_state_dict(self, state_dict):
+        self.kept.append(state_dict["kept"][0])
 
 
 class Demanding(pl.Callback):
@@ -132,6 +145,37 @@ def test_an_error_that_none_of_them_raised_is_not_theirs(with_own):
 
 def test_one_that_runs_out_of_memory_fails_the_trial(with_own):
     assert run(with_own(Greedy)).status is Status.FAILED
+
+
+def break_off(made, checkpoint):
+    def report(job, epoch, scores):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        run(made, report=report, checkpoint=checkpoint)
+
+
+def test_a_training_that_goes_on_from_what_one_kept_has_it_again(with_own, tmp_path, monkeypatch):
+    monkeypatch.setattr(Remembering, "kept", [1.5])
+    break_off(with_own(Remembering), tmp_path / "saved.ckpt")
+    assert len(run(with_own(Remembering), checkpoint=tmp_path / "saved.ckpt").curve) == 3
+    assert Remembering.kept == [1.5, 1.5]
+
+
+def test_a_training_does_not_go_on_from_what_reading_would_run_code_for(with_own, tmp_path, monkeypatch):
+    monkeypatch.setattr(Remembering, "kept", [Fraction(1, 3)])
+    checkpoint = tmp_path / "saved.ckpt"
+    break_off(with_own(Remembering), checkpoint)
+    with pytest.raises(ConfigError) as caught:
+        run(with_own(Remembering), checkpoint=checkpoint)
+    assert str(caught.value) == (
+        "trainer.callbacks: the state_dict of mine:Remembering holds fractions.Fraction, which is read from no file; "
+        f"keep numbers, words, lists, dicts and tensors there, and delete {checkpoint}: that training begins anew"
+    )
+    checkpoint.unlink()
+    assert len(run(with_own(Remembering), checkpoint=checkpoint).curve) == 3
 
 
 @pytest.mark.parametrize(
