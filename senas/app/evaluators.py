@@ -6,7 +6,7 @@ from senas.app.schema import EvaluatorConfig
 from senas.core.ports import Evaluator
 from senas.errors import ConfigError
 from senas.training.fused import Fused
-from senas.training.side_by_side import side_by_side
+from senas.training.side_by_side import one_of, side_by_side
 from senas.training.standalone import Standalone
 
 
@@ -24,10 +24,19 @@ def evaluator_of(
     pruned:  whether what is stopped early hangs on what other trials came to. Then it would hang on which of several
              trainings is the faster one, and unless it is asked for there are not several.
     """
-    by_themselves = side_by_side(standalone, 1 if config.workers is None and pruned else config.workers, trainings)
+    by_themselves = side_by_side(standalone, _workers(config, pruned), trainings)
     if config.name == "standalone":
         return by_themselves
     made = Fused(standalone, config.members, say, otherwise=by_themselves, always=config.together == "always")
     if hindrance := made.hindrance():
         raise ConfigError(f"evaluator=fused: networks are not trained together with {hindrance}; evaluator=standalone")
     return made
+
+
+def trainer_of_one(standalone: Standalone, config: EvaluatorConfig, trainings: int, *, pruned: bool) -> Standalone:
+    """What trains a single job again as `evaluator_of` had it trained, where each was trained by itself."""
+    return one_of(standalone, _workers(config, pruned), trainings)
+
+
+def _workers(config: EvaluatorConfig, pruned: bool) -> int | None:
+    return 1 if config.workers is None and pruned else config.workers

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from senas.app.evaluators import trainer_of_one
 from senas.app.fingerprint import digest
 from senas.app.wiring import Setup
 from senas.core.trial import Job, Status, Trial
@@ -50,7 +51,10 @@ def _train_again(terminal: Terminal, setup: Setup, trial: Trial, weights: Path) 
     setup.evaluator.check()
     terminal.say(f"its weights were not kept: training it again, seed {trial.seed}, {len(trial.curve)} epochs")
     job = Job(trial.config, trial.seed, len(trial.curve), weights)
-    (result,) = setup.evaluator.evaluate([job], lambda job, epoch, scores: False)
+    config = setup.config
+    pruned = bool(config.pruner.get("_target_"))
+    evaluator = trainer_of_one(setup.evaluator, config.evaluator, config.study.trials, pruned=pruned)
+    (result,) = evaluator.evaluate([job], lambda job, epoch, scores: False)
     if result.status is not Status.COMPLETE:
         raise ExportError(f"trial {trial.number} could not be trained again: {result.reason}")
     return weights

@@ -20,21 +20,32 @@ def side_by_side(standalone: Standalone, workers: int | None, trainings: int) ->
     a training beside it would disturb. The cores are divided among them. Raises ConfigError for several where there can
     be only one.
     """
-    cores = torch.get_num_threads()
-    alone = _alone(standalone)
-    if workers is None:
-        at_once = 1 if alone else max(1, min(AT_ONCE, cores // (standalone.device.threads or 1), trainings))
-    else:
-        at_once = workers
-        if at_once > 1 and alone:
-            raise ConfigError(f"evaluator.workers={at_once}: {alone}; evaluator.workers=1 trains one after the other")
-    if at_once == 1:
-        return standalone
+    if workers is not None and workers > 1 and (alone := _alone(standalone)):
+        raise ConfigError(f"evaluator.workers={workers}: {alone}; evaluator.workers=1 trains one after the other")
+    count = _count(standalone, workers, trainings)
+    return standalone if count == 1 else Processes(_share(standalone, count), count)
+
+
+def one_of(standalone: Standalone, workers: int | None, trainings: int) -> Standalone:
+    """What trains a single job with as many threads as one of those beside each other has: another number of them adds
+    up in another order, and the weights differ by rounding."""
+    return _share(standalone, _count(standalone, workers, trainings))
+
+
+def _count(standalone: Standalone, workers: int | None, trainings: int) -> int:
+    """How many at a time."""
+    if _alone(standalone):
+        return 1
+    return workers or max(1, min(AT_ONCE, torch.get_num_threads() // (standalone.device.threads or 1), trainings))
+
+
+def _share(standalone: Standalone, count: int) -> Standalone:
+    """The same, with the threads of one of so many."""
     each = copy(standalone)
-    if each.device.threads is None:
-        threads = min(threads_for(each.macs_a_batch), max(1, cores // at_once))
+    if count > 1 and each.device.threads is None:
+        threads = min(threads_for(each.macs_a_batch), max(1, torch.get_num_threads() // count))
         each.device = replace(each.device, threads=threads)
-    return Processes(each, at_once)
+    return each
 
 
 def _alone(standalone: Standalone) -> str:

@@ -7,12 +7,16 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from senas.app import kept
+from senas.app import weights as weights_of
 from senas.app.kept import worth_keeping
 from senas.app.wiring import set_up_again
-from senas.core.trial import CONFIRM, Job
+from senas.core.trial import CONFIRM, Job, Result, Status
 from senas.exported.network import with_weights
+from senas.report.console import Terminal
 from senas.study.loop import weights_path
 from senas.study.optuna import read_trials
+from senas.training import side_by_side
+from senas.training.standalone import Standalone
 
 
 @pytest.fixture
@@ -62,3 +66,26 @@ def test_each_file_has_the_weights_that_its_trial_was_measured_with(setup):
         with torch.no_grad():
             losses = [cross_entropy(net(x), y, reduction="none") for x, y in setup.data.val_dataloader()]
         assert torch.cat(losses).mean().item() == pytest.approx(trial.scores["val_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(2, 2), (4, 1), (None, 1)])
+def test_what_is_trained_again_has_as_many_threads_as_one_of_those_in_the_search(
+    setup, monkeypatch, tmp_path, workers, expected
+):
+    threads, before = [], torch.get_num_threads()
+    setup.config.evaluator.workers = workers
+    monkeypatch.setattr(side_by_side, "threads_for", lambda macs: torch.get_num_threads())  # a large network
+
+    def train(own, job, *_):
+        threads.append(own.device.threads)
+        return Result(job=job, status=Status.COMPLETE)
+
+    monkeypatch.setattr(Standalone, "train", train)
+    trial = replace(read_trials("pilot", setup.storage, setup.space)[0], curve=({},))
+    torch.set_num_threads(4)
+    try:
+        weights_of._train_again(Terminal(), setup, trial, tmp_path / "net.safetensors")
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [expected]
+    assert setup.evaluator.device.threads is None
