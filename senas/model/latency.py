@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from senas.core.latency import Latency, Timing
 from senas.errors import ConfigError
+from senas.model.threads import threads
 
 WARM_UP_RUNS, WARM_UP_SECONDS = 3, 0.1
 """Before the first repeat is timed: at least so many runs, for at least so long."""
@@ -44,7 +45,7 @@ def latencies(
     images = torch.zeros(timing.batch_size, *example, device=timing.device)
     once = _timed_by_events if timing.device == "cuda" else _timed_by_clock
     times: list[list[float]] = [[] for _ in nets]
-    with _threads(timing.threads), torch.inference_mode():
+    with threads(timing.threads), torch.inference_mode():
         copies = [copy.deepcopy(net).to(timing.device).float().eval() for net in nets]
         runs = [ready(net, images, timing) for net in copies]
         for run in runs:
@@ -117,16 +118,6 @@ def _timed_by_events(run: Callable[[], object]) -> float:
     end.record()
     torch.cuda.synchronize()
     return float(begin.elapsed_time(end))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from senas.core.ports import Evaluator, Listen, Report
 from senas.core.trial import Job, Result
 from senas.model.carried import cargo_of
 from senas.model.supernet import Supernet
+from senas.model.threads import threads
 from senas.training.data import ImageData
 from senas.training.processes import Processes
 from senas.training.side_by_side import at_once
 from senas.training.standalone import Standalone, save_weights
-from senas.training.surroundings import first_line, interruptible, out_of_memory, threads
+from senas.training.surroundings import first_line, interruptible, out_of_memory
 from senas.training.task import OPTIMIZERS, Classification
 from senas.training.together import ImagesOfEach, Members, Together, Watches
 from senas.training.watch import Watch

@@ -21,6 +21,7 @@ from senas.errors import ConfigError
 from senas.model.cost import macs, params
 from senas.model.sites import Traced
 from senas.model.surgery import insert
+from senas.model.threads import threads
 from senas.training.average import Average
 from senas.training.callback import OwnCallback, blamed, check_saved
 from senas.training.data import Images
@@ -30,7 +31,6 @@ from senas.training.surroundings import (
     interruptible,
     out_of_memory,
     quiet,
-    threads,
     threads_for,
 )
 from senas.training.task import Classification

@@ -1,4 +1,4 @@
-"""What a training goes on in: threads, silence, Ctrl-C as it is elsewhere; and what a lack of memory looks like."""
+"""What a training goes on in: its threads, silence, Ctrl-C as it is elsewhere; and what lack of memory looks like."""
 
 import logging
 import signal
@@ -26,16 +26,6 @@ def out_of_memory(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
