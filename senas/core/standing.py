@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from senas.core.front import best, front, hypervolume, knee, smallest
 from senas.core.objective import FRONT, Objective, bare, points, score
@@ -13,9 +14,9 @@ PICKS = ("best", "knee", "smallest")
 """Picks by score that every study can answer; beside them there are `budget:<params>` and `trial:<n>`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A study's trials, read by an objective.
+    """A study's trials, read by an objective: as they are when it is first asked for something.
 
     classes:         of the data; guessing costs ln(classes) of validation loss.
     largest_params:  SE parameters of the space's largest configuration.
@@ -27,8 +28,9 @@ class Standing:
     classes: int
     largest_params: int
     margin: float = 0.0
+    _read: dict[tuple[str, ...], list[tuple[float, ...]]] = field(default_factory=dict, init=False, repr=False)
 
-    @property
+    @cached_property
     def measured(self) -> list[Trial]:
         """Trials trained to the end: not pruned, not failed, not answered from another."""
         return [trial for trial in self.trials if trial.status is Status.COMPLETE and trial.repeats is None]
@@ -36,8 +38,14 @@ class Standing:
     def front(self, names: Sequence[str] = FRONT) -> list[Trial]:
         """The trials that no other beats in all of `names`, fewest SE parameters first."""
         measured = self.measured
-        on_front = [measured[i] for i in front(points([trial.scores for trial in measured], names))] if measured else []
+        on_front = [measured[i] for i in front(self._points(tuple(names)))] if measured else []
         return sorted(on_front, key=lambda trial: (trial.scores["se_params"], trial.number))
+
+    def _points(self, names: tuple[str, ...] = FRONT) -> list[tuple[float, ...]]:
+        """One a measured trial, read once."""
+        if names not in self._read:
+            self._read[names] = points([trial.scores for trial in self.measured], names)
+        return self._read[names]
 
     @property
     def reference(self) -> tuple[float, float]:
@@ -46,7 +54,7 @@ class Standing:
 
     def hypervolume(self) -> float:
         """Of the front over (validation loss, SE parameters), in nats x parameters."""
-        return hypervolume(points([trial.scores for trial in self.measured]), self.reference)
+        return hypervolume(self._points(), self.reference)
 
     def hypervolumes(self) -> dict[int, float]:
         """The hypervolume after each trial that was trained to its end, by its number."""
@@ -54,7 +62,7 @@ class Standing:
         beaten_by: list[tuple[float, ...]] = []  # the front so far: no other point adds to the volume
         volume = 0.0
         measured = self.measured
-        for trial, point in zip(measured, points([each.scores for each in measured]), strict=True):
+        for trial, point in zip(measured, self._points(), strict=True):
             if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in beaten_by):
                 beaten_by = [*(beaten_by[i] for i in front([*beaten_by, point]) if i < len(beaten_by)), point]
                 volume = hypervolume(beaten_by, self.reference)

@@ -1,7 +1,7 @@
 """When a search gives up: what it does next would end as the last trials did."""
 
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from senas.core.constraint import MEASURED
 from senas.core.trial import Failure, Trial
@@ -14,17 +14,17 @@ SLOW_IN_A_ROW = 100
 
 def untrained(trials: Sequence[Trial]) -> list[Trial]:
     """The last proposals, up to one that was trained. Audits and replicates are no proposals."""
-    proposed = [trial for trial in trials if trial.proposed]
-    return list(takewhile(lambda trial: not trial.trained, reversed(proposed)))
+    proposed = (trial for trial in reversed(trials) if trial.proposed)
+    return list(takewhile(lambda trial: not trial.trained, proposed))
 
 
 def stop_when_hopeless(trials: Sequence[Trial]) -> None:
     """Raises EvaluationError, naming the key to change, where trials fail alike in a row or are all too slow."""
-    last = [trial for trial in trials if trial.trained][-FAILURES_IN_A_ROW:]
+    last = list(islice((trial for trial in reversed(trials) if trial.trained), FAILURES_IN_A_ROW))
     if len(last) == FAILURES_IN_A_ROW and last[0].failure and len({trial.failure for trial in last}) == 1:
         key = "evaluator.workers" if last[0].failure is Failure.KILLED else "trainer.lr"
         raise EvaluationError(
-            f"the last {FAILURES_IN_A_ROW} trials failed in the same way, {last[-1].failure}: {last[-1].reason}; "
+            f"the last {FAILURES_IN_A_ROW} trials failed in the same way, {last[0].failure}: {last[0].reason}; "
             f"lower {key} or trainer.batch_size, or choose a smaller backbone"
         )
     slow = untrained(trials)

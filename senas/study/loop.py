@@ -15,6 +15,7 @@ from senas.core.ports import Evaluator, Proposer, Pulse, Recorder
 from senas.core.seeds import Seeds
 from senas.core.standing import Standing
 from senas.core.trial import Job, Result, Status, Trial, Wanted
+from senas.study.history import History
 from senas.study.hopeless import stop_when_hopeless, untrained
 from senas.study.interrupt import Interrupt
 
@@ -92,11 +93,14 @@ class Search:
     trials: list[Trial] = field(default_factory=list)
     running: list[Trial] = field(default_factory=list)
     held: list[Trial] = field(default_factory=list)
+    history: History = field(init=False)
 
     def run(self, interrupt: Interrupt) -> Ending:
         """Raises EvaluationError where three trials in a row fail alike, KeyboardInterrupt when interrupted."""
         self.trials = [trial for trial in self.proposer.trials() if trial.status is not Status.RUNNING]
-        self.running, self.held = [], []
+        self.running, self.held, self.history = [], [], History(self.plan.seeds, self.plan.constraints)
+        for trial in self.trials:
+            self.history.add(trial)
         self._clear_weights()
 
         def report(job: Job, epoch: int, scores: Scores) -> bool:
@@ -118,11 +122,11 @@ class Search:
                 trial = self._trained_by(result.job)
                 self.running.remove(trial)
                 self._end(_ended(trial, result, self.plan.objective), interrupt)
-                for trial, earlier in [(trial, self._earlier(trial)) for trial in self.held]:
+                for trial, earlier in [(trial, self.history.earlier(trial)) for trial in self.held]:
                     if earlier is not None:
                         self.held.remove(trial)
                         self._end(_answered(trial, earlier), interrupt)
-        return Ending.EXHAUSTED if self._counted < self.plan.trials else Ending.BUDGET
+        return Ending.EXHAUSTED if self.history.counted < self.plan.trials else Ending.BUDGET
 
     def _jobs(self, interrupt: Interrupt) -> Iterator[Job | None]:
         """A job for each trial that has to be trained; the others end here. None: first a result is needed."""
@@ -135,7 +139,7 @@ class Search:
             if any(_same(trial, other) for other in self.running):
                 self.held.append(trial)
                 yield None
-            elif (earlier := self._earlier(trial)) is not None:
+            elif (earlier := self.history.earlier(trial)) is not None:
                 self._end(_answered(trial, earlier), interrupt)
             else:
                 job, broken = self._job(trial)
@@ -149,9 +153,9 @@ class Search:
         """What to ask the proposer, one after the other; None where that hangs on a trial that is running."""
         plan = self.plan
         for wanted in plan.before:
-            if self._earlier(wanted) is None:
+            if self.history.earlier(wanted) is None:
                 yield partial(self.proposer.ask_for, wanted)
-        while self._counted + sum(trial.proposed for trial in self.running) < plan.trials and not self._exhausted():
+        while self._counted_by_then < plan.trials and not self._exhausted():
             yield self._propose
         if plan.after:  # what was chosen beside others that ran then is not chosen anew
             for wanted in self.proposer.unfinished():
@@ -166,8 +170,9 @@ class Search:
             yield partial(self.proposer.ask_for, more) if more else None
 
     @property
-    def _counted(self) -> int:
-        return sum(trial.counts for trial in self.trials)
+    def _counted_by_then(self) -> int:
+        """How many trials will count when those that are running ended."""
+        return self.history.counted + sum(trial.proposed for trial in self.running)
 
     def _trained_by(self, job: Job) -> Trial:
         return next(trial for trial in self.running if _same(trial, job))
@@ -185,25 +190,11 @@ class Search:
 
     def _exhausted(self) -> bool:
         """Whether everything that closed forms do not rule out was tried, with every seed that proposals take."""
-        if self.plan.size is None:
-            return False
-        there = [trial for trial in self.trials if not self.plan.constraints.rules_out(trial.scores)] + self.running
-        too_slow = {trial.config for trial in there if trial.status is Status.REJECTED}  # whatever the seed is
-        tried = {(t.config, t.seed) for t in there if t.config not in too_slow and t.seed in self.plan.seeds}
-        seeds = self.plan.seeds.rotated
-        return len(tried) + len(too_slow) * seeds >= self.plan.size * seeds
+        return self.plan.size is not None and self.history.exhausts(self.plan.size, self.running)
 
     def _propose(self) -> Trial:
         stuck = len(untrained(self.trials)) >= UNTRAINED_IN_A_ROW
         return self.proposer.ask_untried() if stuck else self.proposer.ask()
-
-    def _earlier(self, asked: Trial | Wanted) -> Trial | None:
-        """The trial that already answers this one: same configuration, same seed. The setting is the study's.
-
-        What a network costs does not depend on the seed: one that was rejected is, with every seed.
-        """
-        same = [trial for trial in self.trials if trial.repeats is None and trial.config == asked.config]
-        return next((t for t in same if t.seed == asked.seed or t.status is Status.REJECTED), None)
 
     def _job(self, trial: Trial) -> tuple[Job, str]:
         """What to train, and which constraint that breaks: what closed forms rule out is not even measured."""
@@ -220,6 +211,7 @@ class Search:
         if checkpoint := self._checkpoint_of(trial):
             checkpoint.unlink(missing_ok=True)
         self.trials.append(trial)
+        self.history.add(trial)
         self._clear_weights()
         standing = self.plan.standing(self.trials)
         if trial.status is not Status.REJECTED:
