@@ -29,6 +29,7 @@ class Standing:
     largest_params: int
     margin: float = 0.0
     _read: dict[tuple[str, ...], list[tuple[float, ...]]] = field(default_factory=dict, init=False, repr=False)
+    _fronts: dict[tuple[str, ...], list[Trial]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def measured(self) -> list[Trial]:
@@ -37,9 +38,11 @@ class Standing:
 
     def front(self, names: Sequence[str] = FRONT) -> list[Trial]:
         """The trials that no other beats in all of `names`, fewest SE parameters first."""
-        measured = self.measured
-        on_front = [measured[i] for i in front(self._points(tuple(names)))] if measured else []
-        return sorted(on_front, key=lambda trial: (trial.scores["se_params"], trial.number))
+        measured, axes = self.measured, tuple(names)
+        if axes not in self._fronts:
+            on_front = [measured[i] for i in front(self._points(axes))] if measured else []
+            self._fronts[axes] = sorted(on_front, key=lambda trial: (trial.scores["se_params"], trial.number))
+        return list(self._fronts[axes])
 
     def _points(self, names: tuple[str, ...] = FRONT) -> list[tuple[float, ...]]:
         """One a measured trial, read once."""

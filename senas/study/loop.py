@@ -83,6 +83,8 @@ class Search:
     trials:   those that ended.
     running:  those that the evaluator has, in the order in which it was given them.
     held:     proposed while the very training was running; answered when it ends.
+    history:  what is asked of `trials` again and again.
+    standing: with them.
     """
 
     plan: Plan
@@ -94,6 +96,7 @@ class Search:
     running: list[Trial] = field(default_factory=list)
     held: list[Trial] = field(default_factory=list)
     history: History = field(init=False)
+    standing: Standing = field(init=False)
 
     def run(self, interrupt: Interrupt) -> Ending:
         """Raises EvaluationError where three trials in a row fail alike, KeyboardInterrupt when interrupted."""
@@ -101,6 +104,7 @@ class Search:
         self.running, self.held, self.history = [], [], History(self.plan.seeds, self.plan.constraints)
         for trial in self.trials:
             self.history.add(trial)
+        self.standing = self.plan.standing(self.trials)
         self._clear_weights()
 
         def report(job: Job, epoch: int, scores: Scores) -> bool:
@@ -179,7 +183,7 @@ class Search:
 
     def _begin(self, trial: Trial, interrupt: Interrupt) -> None:
         self.running.append(trial)
-        self.listener.started(trial, self.plan.standing(self.trials))
+        self.listener.started(trial, self.standing)
         with interrupt.shield():
             self.recorder.begin(trial)
 
@@ -212,8 +216,8 @@ class Search:
             checkpoint.unlink(missing_ok=True)
         self.trials.append(trial)
         self.history.add(trial)
+        standing = self.standing = self.plan.standing(self.trials)
         self._clear_weights()
-        standing = self.plan.standing(self.trials)
         if trial.status is not Status.REJECTED:
             self.recorder.record(trial, [t.number for t in standing.front()], standing.hypervolume())
         self.listener.finished(trial, standing)
@@ -221,7 +225,7 @@ class Search:
     def _clear_weights(self) -> None:
         """Only weights that a pick may name are kept; the others can be had again from the seed."""
         plan = self.plan
-        numbers = plan.kept(self.trials) if plan.kept else plan.standing(self.trials).kept()
+        numbers = plan.kept(self.trials) if plan.kept else self.standing.kept()
         running = [trial.number for trial in self.running]
         kept = {self._weights_of(number).stem for number in (*numbers, *running)}  # also what is being written
         for path in plan.weights.glob("trial-*"):
