@@ -57,7 +57,7 @@ class MlflowRecorder:
         self._waiting: deque[tuple[Trial, float]] = deque()
         self._front: Collection[int] = ()
         self._down = False
-        self._unsaid: list[Metric] = []
+        self._unsaid: dict[int, tuple[Trial, list[Metric]]] = {}  # of the trials that are running, by number
         self._said = self._pause = 0.0
         self._volumes: dict[int, Metric] = {}
         self._measured = 0.0
@@ -133,27 +133,28 @@ class MlflowRecorder:
 
     def begin(self, trial: Trial) -> None:
         """A trial is about to be trained: its run is there, running. One that was broken off is gone on with."""
-        self._unsaid = []
+        self._unsaid[trial.number] = trial, []
         self._said, self._pause = time.monotonic(), 0.0
-        if not self._down:  # else it waits for the first that the trial has to say
+        if not self._down:
             self._try(lambda: self._child(trial))
 
     def epoch(self, trial: Trial, epoch: int, scores: Scores) -> None:
         """Scores after an epoch; those of short epochs are written together. Never raises because of MLflow."""
-        self._unsaid += self._runs.epoch_metrics(epoch, scores)
-        self._say(trial, EPOCH_SECONDS)
+        self._keep(trial, self._runs.epoch_metrics(epoch, scores))
+        self._say(EPOCH_SECONDS)
 
     def pulse(self, trial: Trial, pulse: Pulse) -> None:
         """How far a trial is amid a long epoch. Never raises because of MLflow."""
         if self._may_speak(PULSE_SECONDS):
-            self._unsaid += self._runs.pulse_metrics(pulse)
-            self._say(trial, PULSE_SECONDS)
+            self._keep(trial, self._runs.pulse_metrics(pulse))
+            self._say(PULSE_SECONDS)
 
     def record(self, trial: Trial, front: Sequence[int], hypervolume: float) -> None:
         """A finished trial, the numbers of the trials that are on the front with it, and the front's hypervolume.
 
         One that was recorded before is left as it is. Never raises because of MLflow.
         """
+        self._unsaid.pop(trial.number, None)
         self._waiting.append((trial, hypervolume))
         self._front = frozenset(front)
         self._try(self._catch_up)
@@ -202,19 +203,24 @@ class MlflowRecorder:
     def _may_speak(self, seconds: float) -> bool:
         return time.monotonic() - self._said >= (DOWN_SECONDS if self._down else max(seconds, self._pause))
 
-    def _say(self, trial: Trial, seconds: float) -> None:
-        """Writes what a running trial has to say, where so many seconds have passed since the last time."""
+    def _keep(self, trial: Trial, metrics: Sequence[Metric]) -> None:
+        _, unsaid = self._unsaid.setdefault(trial.number, (trial, []))
+        unsaid += metrics
+
+    def _say(self, seconds: float) -> None:
+        """Writes what the running trials have to say, where so many seconds have passed since the last time."""
         if not self._may_speak(seconds):
             return
         begin = time.monotonic()
-        self._try(lambda: self._write_live(trial))
+        self._try(self._write_live)
         self._said = time.monotonic()
         self._pause = min((self._said - begin) / SHARE, LONGEST_SECONDS)
 
-    def _write_live(self, trial: Trial) -> None:
-        child = self._child(trial)
-        self._log(child, trial, self._unsaid)
-        self._unsaid = []
+    def _write_live(self) -> None:
+        for trial, unsaid in self._unsaid.values():
+            if unsaid:
+                self._log(self._child(trial), trial, unsaid)
+                unsaid.clear()
 
     def _child(self, trial: Trial) -> Child:
         """The trial's run: that which it has, or a new one."""

@@ -36,6 +36,17 @@ def test_a_trial_has_a_run_that_is_running_from_its_beginning(opened, store, run
     assert run.info.start_time == 1_700_000_000_000
 
 
+def test_of_several_at_a_time_each_run_has_its_own_epochs(opened, store, running, monkeypatch):
+    recorder, other = opened(), replace(running, number=1)
+    recorder.begin(running)
+    recorder.begin(other)
+    recorder.epoch(running, 1, CURVE[0])  # so soon that it waits
+    monkeypatch.setattr("senas.record.mlflow.EPOCH_SECONDS", 0.0)
+    recorder.epoch(other, 1, CURVE[1])
+    told = {run.data.tags["senas.trial"]: store.history(run, "val_loss") for run in store.trials}
+    assert told == {"0": [(1, 0.7)], "1": [(1, 0.6)]}
+
+
 @pytest.mark.usefixtures("at_once")
 def test_each_epoch_is_there_when_it_ends_with_the_configuration(opened, store, running):
     recorder = opened()
