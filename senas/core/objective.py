@@ -25,6 +25,8 @@ With val_loss it gives that of the other half. How well the two agree on which o
 much of the noise is due to the validation part being finite."""
 COSTS = ("se_params", "params", "macs", "latency_ms")
 """Those of METRICS that are known before training."""
+SHARED = "shared_"
+"""Before the name of a score that was measured with weights that all configurations share, before any training."""
 FRONT = ("val_loss", "se_params")
 """The front that every study keeps, whatever its objective."""
 MINUS = "minus_"

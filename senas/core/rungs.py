@@ -79,12 +79,12 @@ def kendall(one: Array, other: Array) -> float:
     Kendall, "The treatment of ties in ranking problems", Biometrika 33 (1945).
     """
     both = ~np.isnan(one) & ~np.isnan(other)
-    first, second = (_order(values[both]) for values in (one, other))
+    first, second = (signs(values[both]) for values in (one, other))
     ranked = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / ranked if ranked else float("nan")
 
 
-def _order(values: Array) -> Array:
+def signs(values: Array) -> Array:
     """(n, n), for each pair 1, -1, or 0 where they are equal."""
     apart = np.subtract.outer(values, values)
     return np.where(np.abs(apart) > ROUNDING * np.abs(values).max(initial=0.0), np.sign(apart), 0.0)

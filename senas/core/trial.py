@@ -8,9 +8,12 @@ from pathlib import Path
 from senas.core.config import SEConfig
 from senas.core.objective import Scores
 
-SAMPLER, AUDIT, CONFIRM = "sampler", "audit", "confirm"
+SAMPLER, UNTRIED, AUDIT, CONFIRM = "sampler", "untried", "audit", "confirm"
 REPLICATES = (AUDIT, CONFIRM)
 """Origins of trainings that are asked for by name: of the noise audit, and of contenders trained again."""
+
+SCREENED = (SAMPLER, UNTRIED)
+"""Origins of proposals that a screener is asked about: starting points are always trained."""
 
 
 class Status(StrEnum):
@@ -107,7 +110,13 @@ class Trial:
     @property
     def trained(self) -> bool:
         """Whether its own training ended, well or not: not rejected, and not answered from an earlier one."""
-        return self.status not in (Status.RUNNING, Status.REJECTED) and self.repeats is None
+        untrained = self.status in (Status.RUNNING, Status.REJECTED) or self.screened_out
+        return not untrained and self.repeats is None
+
+    @property
+    def screened_out(self) -> bool:
+        """Whether a screener found it not worth a training: pruned before its first epoch."""
+        return self.status is Status.PRUNED and not self.curve
 
     @property
     def proposed(self) -> bool:
@@ -116,5 +125,5 @@ class Trial:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts towards `study.trials`: proposed and trained."""
-        return self.trained and self.proposed
+        """Whether it counts towards `study.trials`: proposed, and trained or screened out."""
+        return self.proposed and (self.trained or (self.screened_out and self.repeats is None))
