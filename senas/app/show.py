@@ -262,11 +262,13 @@ def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:
         "pruned": Status.PRUNED,
         "failed": Status.FAILED,
     }
-    counts = {words: sum(t.status is end and t.counts for t in trials) for words, end in ends.items()}
+    counts = {words: sum(t.status is end and t.trained and t.proposed for t in trials) for words, end in ends.items()}
+    screened_out = sum(trial.screened_out and trial.repeats is None for trial in trials)
     rejected = sum(trial.status is Status.REJECTED for trial in trials)
     return {
         **counts,
         "answered from an earlier one": repeated,
+        **({"screened out, and not trained": screened_out} if screened_out else {}),
         **({"rejected by a constraint, and not trained": rejected} if rejected else {}),
         **{f"trained {words}": count for words, count in more.items() if count},
     }

@@ -10,7 +10,7 @@ from typing import ClassVar
 from mlflow.entities import Metric, Param
 
 from senas.core.config import SEConfig, spoken_block
-from senas.core.objective import COSTS, Scores
+from senas.core.objective import COSTS, SHARED, Scores
 from senas.core.ports import Pulse
 from senas.core.site import Site
 from senas.core.trial import Status, Trial
@@ -115,7 +115,8 @@ class TrialRuns:
     def epoch_metrics(self, epoch: int, scores: Scores) -> list[Metric]:
         """The point of the curve that an epoch of a running trial adds, now."""
         now = round(time.time() * 1000)
-        return [_metric(name, value, now, epoch) for name, value in scores.items() if name not in COSTS]
+        known = {name for name in scores if name in COSTS or name.startswith(SHARED)}  # before the training
+        return [_metric(name, value, now, epoch) for name, value in scores.items() if name not in known]
 
     def pulse_metrics(self, pulse: Pulse) -> list[Metric]:
         """How far a running trial is, and its training loss so far, by step of the optimizer."""

@@ -151,6 +151,8 @@ class SearchProgress:
             return f"{head}  repeats trial {trial.repeats}, not trained again: {words}"
         if trial.status is Status.FAILED:
             return f"{head}  failed, {trial.reason}: {words}"
+        if trial.screened_out:
+            return f"{head}  not trained, {trial.reason}: {words}"
         names = [*own_scores(standing.objective), *(["latency_ms"] if "latency_ms" in trial.scores else [])]
         own = "".join(f"{name} {trial.scores[name]:.4f}  " for name in names)
         scores = (

@@ -40,9 +40,11 @@ class History:
     def earlier(self, asked: Trial | Wanted) -> Trial | None:
         """The trial that already answers this one: same configuration, same seed. The setting is the study's.
 
-        What a network costs does not depend on the seed: one that was rejected is, with every seed.
+        What a network costs does not depend on the seed: one that was rejected is, with every seed. One that a screener
+        found not worth a training is no answer to who asks for that training by name.
         """
-        same = self.trained.get(asked.config, ())
+        by_name = isinstance(asked, Wanted) or not asked.proposed
+        same = (trial for trial in self.trained.get(asked.config, ()) if not (by_name and trial.screened_out))
         return next((t for t in same if t.seed == asked.seed or t.status is Status.REJECTED), None)
 
     def exhausts(self, size: int, running: Iterable[Trial]) -> bool:

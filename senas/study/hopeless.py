@@ -13,9 +13,9 @@ SLOW_IN_A_ROW = 100
 
 
 def untrained(trials: Sequence[Trial]) -> list[Trial]:
-    """The last proposals, up to one that was trained. Audits and replicates are no proposals."""
+    """The last proposals, up to one that was trained or screened out. Audits and replicates are no proposals."""
     proposed = (trial for trial in reversed(trials) if trial.proposed)
-    return list(takewhile(lambda trial: not trial.trained, proposed))
+    return list(takewhile(lambda trial: not trial.counts, proposed))
 
 
 def stop_when_hopeless(trials: Sequence[Trial]) -> None:

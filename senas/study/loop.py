@@ -12,9 +12,10 @@ from typing import Protocol
 from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.ports import Evaluator, Proposer, Pulse, Recorder
+from senas.core.screening import Screen, Screened
 from senas.core.seeds import Seeds
 from senas.core.standing import Standing
-from senas.core.trial import Job, Result, Status, Trial, Wanted
+from senas.core.trial import SCREENED, Job, Result, Status, Trial, Wanted
 from senas.study.history import History
 from senas.study.hopeless import stop_when_hopeless, untrained
 from senas.study.interrupt import Interrupt
@@ -59,6 +60,8 @@ class Plan:
     checkpoints:  folder for what a training that is broken off goes on from; None saves nothing.
     test:         whether the test part is measured at the end of each training.
     constraints:  what a network may cost; one that costs more is rejected, and counts as no trial.
+    screen:       asked of each configuration that a sampler proposed whether it is worth a training; one that is not
+                  counts as a trial, pruned before its first epoch. None trains all.
     """
 
     trials: int
@@ -74,6 +77,7 @@ class Plan:
     constraints: Constraints = field(default_factory=Constraints)
     before: Sequence[Wanted] = ()
     after: Callable[[Sequence[Trial]], Wanted | None] | None = None
+    screen: Screen | None = None
 
 
 @dataclass(slots=True)
@@ -149,6 +153,11 @@ class Search:
                 job, broken = self._job(trial)
                 if broken:
                     self._end(replace(trial, status=Status.REJECTED, scores=job.costs, reason=broken), interrupt)
+                    continue
+                found = self._screened(trial, job)
+                job = replace(job, costs={**job.costs, **found.scores})
+                if found.reason:
+                    self._end(replace(trial, status=Status.PRUNED, scores=job.costs, reason=found.reason), interrupt)
                 else:
                     self._begin(trial, interrupt)
                     yield job
@@ -208,6 +217,12 @@ class Search:
         if not plan.constraints.broken(costs):
             costs = {**costs, **self.evaluator.measure(job)}
         return replace(job, costs=costs), plan.constraints.broken(costs)
+
+    def _screened(self, trial: Trial, job: Job) -> Screened:
+        """What a screener finds out of what a sampler proposed; nothing of what somebody else wants to see trained."""
+        if self.plan.screen is None or trial.origin not in SCREENED:
+            return Screened({})
+        return self.plan.screen(job, self.trials)
 
     def _remember(self, trial: Trial) -> None:
         """The truth first, then what can be rebuilt from it."""

@@ -25,7 +25,7 @@ from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
-from senas.core.trial import CONFIRM, SAMPLER, Status, Trial, Wanted
+from senas.core.trial import CONFIRM, SAMPLER, UNTRIED, Status, Trial, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
 from senas.study.one_seed import OneSeed
 from senas.study.storage import mend_journal, open_storage, together
@@ -82,7 +82,7 @@ class OptunaProposer:
         self._enqueue_start()
         if not self._waiting():
             config, seed = self._untried()
-            self.study.enqueue_trial(self.space.encode(config), user_attrs={ORIGIN: "untried", SEED: seed})
+            self.study.enqueue_trial(self.space.encode(config), user_attrs={ORIGIN: UNTRIED, SEED: seed})
         return self.ask()
 
     def ask_for(self, wanted: Wanted) -> Trial:

@@ -37,9 +37,11 @@ def record_of(trial: Trial) -> dict[str, Any]:
         "seconds": trial.seconds,
     }
     if trial.failure is not None:
-        record |= {"failure": str(trial.failure), "reason": trial.reason}
+        record["failure"] = str(trial.failure)
     if trial.status is Status.REJECTED:
-        record |= {"rejected": True, "reason": trial.reason}
+        record["rejected"] = True
+    if trial.reason:
+        record["reason"] = trial.reason
     if trial.repeats is not None:
         record["repeats"] = trial.repeats
     if trial.sampler:

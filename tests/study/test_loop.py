@@ -11,6 +11,7 @@ from senas.core.config import SEConfig
 from senas.core.constraint import Constraints
 from senas.core.objective import Pareto
 from senas.core.ports import Pulse
+from senas.core.screening import Screened
 from senas.core.seeds import Seeds
 from senas.core.standing import Standing
 from senas.core.trial import Failure, Result, Status, Wanted
@@ -1057,3 +1058,126 @@ def test_replicates_that_were_running_at_a_stop_come_first_and_none_is_left_over
     run(again)
     assert [trial.seed for trial in again.trials if trial.origin == "confirm"] == seeds
     assert open_study(journal)._waiting() == []
+
+
+# Screening
+
+
+class Screening:
+    """Finds every configuration not worth a training, but those in `worth`."""
+
+    def __init__(self, *worth, after=0):
+        self.worth, self.after = worth, after
+        self.asked = []
+
+    def __call__(self, job, trials):
+        self.asked.append((job, [trial.number for trial in trials]))
+        found = {"shared_val_loss": 0.5 + len(job.config)}
+        good = len(trials) < self.after or job.config in self.worth
+        return Screened(found, "" if good else "no contender: number 3 of 4")
+
+
+@pytest.fixture
+def screened(search):
+    """A run of a study that screens its proposals."""
+
+    def make(trials, screen, **study):
+        made = search(trials, **study)
+        made.plan = replace(made.plan, screen=screen)
+        return made
+
+    return make
+
+
+def out(search):
+    return [trial for trial in search.trials if trial.screened_out]
+
+
+def test_what_is_no_contender_is_not_trained_and_counts_as_a_trial(screened, run, log):
+    one = screened(8, Screening(after=4))
+    assert run(one) is Ending.BUDGET
+    assert len(one.evaluator.jobs) == 4
+    assert [trial.number for trial in out(one)] == [4, 5, 6, 7]
+    assert sum(trial.counts for trial in one.trials) == 8
+    for trial in out(one):
+        assert (trial.status, trial.reason, trial.curve) == (Status.PRUNED, "no contender: number 3 of 4", ())
+        assert trial.scores["shared_val_loss"] == 0.5 + len(trial.config)
+        assert trial.scores["se_params"] == one.evaluator.planted(trial.config)["se_params"]
+        assert not trial.trained
+    assert [call for call in log.calls if call[1] == 4] == [("record", 4), ("finished", 4)]
+
+
+def test_a_contender_is_trained_and_keeps_what_was_found_out_of_it(screened, run):
+    one = screened(5, Screening(after=9))
+    run(one)
+    assert [trial.status for trial in one.trials] == [Status.COMPLETE] * 5
+    for job in one.evaluator.jobs:
+        assert job.costs["shared_val_loss"] == 0.5 + len(job.config)
+
+
+def test_starting_points_and_replicates_are_trained_whatever_a_screener_would_say(screened, run, space):
+    start = [SEConfig(), next(config for config in space if config)]
+    screen = Screening(after=3)
+    one = screened(6, screen, start=start)
+    wanted = Wanted(start[0], 7, "confirm")
+    one.plan = replace(
+        one.plan, after=lambda trials: None if any(trial.seed == 7 for trial in trials) else wanted, screen=screen
+    )
+    run(one)
+    trained = [(job.config, job.seed) for job in one.evaluator.jobs]
+    assert (start[0], 7) in trained
+    assert [config for config, _ in trained[:2]] == start
+    origins = {trial.number: trial.origin for trial in one.trials}
+    assert len(screen.asked) == sum(origin in ("sampler", "untried") for origin in origins.values())
+
+
+def test_a_screener_is_told_of_all_trials_that_ended(screened, run):
+    screen = Screening(after=99)
+    run(screened(4, screen))
+    assert [numbers for _, numbers in screen.asked] == [list(range(n)) for n in range(4)]
+
+
+def test_what_was_screened_out_is_never_among_the_results(screened, run):
+    one = screened(8, Screening(after=4))
+    run(one)
+    standing = one.plan.standing(one.trials)
+    numbers = {trial.number for trial in out(one)}
+    assert numbers
+    assert not numbers & {trial.number for trial in standing.measured}
+    assert not numbers & {trial.number for trial in standing.front()}
+    assert not numbers & standing.kept()
+    assert not numbers & set(standing.hypervolumes())
+
+
+def test_what_was_screened_out_is_so_after_a_resume(screened, run, open_study, journal):
+    one = screened(8, Screening(after=4))
+    run(one)
+    again = open_study(journal).trials()
+    assert [trial for trial in again if trial.screened_out] == out(one)
+
+
+def test_asked_for_by_name_what_was_screened_out_is_trained(screened, run):
+    one = screened(8, Screening(after=4))
+    run(one)
+    gone = out(one)[0]
+    two = screened(8, Screening(after=4))
+    two.plan = replace(two.plan, before=[Wanted(gone.config, gone.seed, "audit")])
+    run(two)
+    assert [(job.config, job.seed) for job in two.evaluator.jobs] == [(gone.config, gone.seed)]
+    assert two.trials[-1].status is Status.COMPLETE
+
+
+def test_failures_are_in_a_row_also_where_proposals_are_screened_out_between(screened, run):
+    class Every(Screening):
+        def __call__(self, job, trials):
+            return Screened({}, "no contender" if len(trials) % 2 else "")
+
+    one = screened(9, Every(), fails=[DIVERGED] * 9)
+    with pytest.raises(EvaluationError, match="the last 3 trials failed"):
+        run(one)
+
+
+def test_screened_out_ones_in_a_row_are_no_reason_to_leave_the_sampler(screened, run):
+    one = screened(14, Screening(after=4))
+    run(one)
+    assert {trial.origin for trial in out(one)} == {"sampler"}
