@@ -27,6 +27,8 @@ from senas.core.constraint import Constraints
 from senas.core.latency import Timing
 from senas.core.objective import Penalized
 from senas.core.recipe import Device, Recipe
+from senas.core.sampling import SAMPLINGS
+from senas.core.screening import FEWEST
 from senas.core.space import Axes
 from senas.core.trust import packages
 from senas.core.verdict import PICKS
@@ -34,7 +36,7 @@ from senas.errors import ConfigError
 
 SEARCHING = ("search", "audit")
 """Commands that take the configuration of a search."""
-EVALUATORS = ("standalone", "fused")
+EVALUATORS = ("standalone", "fused", "supernet")
 TOGETHER = ("measured", "always")
 """When the evaluator `fused` trains several as one network."""
 ANSWER_SECONDS = 4.0
@@ -89,6 +91,28 @@ def evaluator(config: EvaluatorConfig) -> None:
         )
     if config.together not in TOGETHER:
         raise ConfigError(f'evaluator.together must be one of {", ".join(TOGETHER)}, got "{config.together}"')
+    _screening(config)
+
+
+def _screening(config: EvaluatorConfig) -> None:
+    if config.trainings < FEWEST:
+        raise ConfigError(
+            f"evaluator.trainings must be at least {FEWEST}, got {config.trainings}; with fewer stand-alone trainings "
+            "nobody can tell what a ranking is worth"
+        )
+    if not 0 < config.keep < 1:
+        raise ConfigError(
+            f"evaluator.keep must be between 0 and 1, got {config.keep:g}; evaluator=standalone trains every proposal"
+        )
+    if config.sampling not in SAMPLINGS:
+        raise ConfigError(f'evaluator.sampling must be one of {", ".join(SAMPLINGS)}, got "{config.sampling}"')
+    if config.distill and config.sampling != "sandwich":
+        raise ConfigError(
+            "evaluator.distill=true goes with evaluator.sampling=sandwich, whose largest configuration the others "
+            f"learn from; got {config.sampling}"
+        )
+    if config.epochs is not None and config.epochs < 1:
+        raise ConfigError(f"evaluator.epochs must be at least 1, or null for as many as a trial's, got {config.epochs}")
 
 
 def check_surroundings(command: str, config: Any) -> None:

@@ -16,9 +16,6 @@ from senas.training.data import Images
 SCORES_DO_NOT_DEPEND_ON = {
     "trainer.accelerator",
     "trainer.threads",
-    "evaluator.workers",
-    "evaluator.members",
-    "evaluator.together",
     "data.root",
     "data.download",
 }
@@ -44,6 +41,7 @@ def fingerprint_of(config: SearchConfig, measured: Timing | None = None) -> dict
         used = (*used, "metric")
     if config.objective.mode is not None:
         used = (*used, "mode")
+    plain["evaluator"] = {"name": "standalone"}  # each trains as that does, so a study may go on with another
     plain["objective"] = {key: plain["objective"][key] for key in used}
     plain["space"]["gate"] = [str(gate) for gate in axes(config.space).gate]
     del plain["space"]["init"]  # said by the gates

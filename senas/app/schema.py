@@ -80,6 +80,11 @@ class EvaluatorConfig:
     workers: int | None = None
     members: int = 8
     together: str = "measured"
+    trainings: int = 30
+    keep: float = 0.25
+    sampling: str = "sandwich"
+    distill: bool = False
+    epochs: int | None = None
 
 
 @dataclass

@@ -7,7 +7,7 @@ import yaml
 
 from senas.app.auditing import conduct, in_a_sentence, left_behind
 from senas.app.commands import command
-from senas.app.evaluators import evaluator_of
+from senas.app.evaluators import evaluator_of, screener_of
 from senas.app.greeting import greet, say_ended, say_stopped
 from senas.app.kept import worth_keeping
 from senas.app.paths import write_whole
@@ -63,6 +63,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
     evaluator = evaluator_of(
         setup.evaluator, config.evaluator, config.study.trials, terminal.say, pruned=stop_early is not None
     )
+    screener = screener_of(setup, terminal.say)
     if (setup.folder.path / RESULTS).exists():
         raise StudyError(f"study.name: {setup.folder.path} holds trainings of senas train; give another name")
     start, outside = setup.start()
@@ -87,6 +88,11 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             if not (only_audit and setup.folder.config.exists()):  # a study goes on as it was launched, not as audited
                 write_whole(setup.folder.config, yaml.safe_dump(setup.resolved(), sort_keys=False).encode())
             greet(terminal, setup, known, outside, at_once=at_once(evaluator))
+            if screener and config.study.trials <= config.evaluator.trainings:
+                terminal.say(
+                    f"supernet: {config.evaluator.trainings} configurations are trained by themselves first, so with "
+                    f"study.trials={config.study.trials} nothing is screened"
+                )
             recorder = _recorder(setup, terminal)
         except (SenasError, OSError):
             if fresh:
@@ -106,6 +112,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             objective=setup.objective,
             standing=setup.standing,
             constraints=setup.constraints,
+            screen=screener,
             after=partial(_replicate, setup, Confirmation(replicates_of(config), seeds_of(config)), {}),
         )
         search = Search(plan, proposer, evaluator, recorder, progress, trials=known)

@@ -40,6 +40,10 @@ def run(config: TrainConfig) -> tuple[Training, Comparison]:
     terminal = Terminal()
     training = training_of(config)
     training.evaluator.check()
+    if config.evaluator.name == "supernet":
+        raise ConfigError(
+            "evaluator=supernet: everything here is to be trained, and nothing to be screened; evaluator=standalone"
+        )
     if config.evaluator.name == "fused":
         raise ConfigError(
             "evaluator=fused: each training here is saved after every epoch, which those of one network together are "

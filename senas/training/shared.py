@@ -4,6 +4,7 @@ One training stands for all, so what a configuration scores here is an indicatio
 Source of in-place distillation: Yu and Huang, "Universally Slimmable Networks", arXiv:1903.05134.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,8 +19,11 @@ from senas.core.config import SEConfig
 from senas.core.recipe import Recipe
 from senas.core.sampling import Step
 from senas.model.supernet import Supernet
+from senas.training.batches import Chunk
+from senas.training.metric import OwnMetric
 from senas.training.norms import counting, norms_of
-from senas.training.task import OPTIMIZERS
+from senas.training.tally import Tally
+from senas.training.task import OPTIMIZERS, wide
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Images (B, C, H, W) and their labels (B,)."""
@@ -52,6 +56,7 @@ class Shared(pl.LightningModule):
 
     supernet:  built with `sliced`, so that each configuration reads its part of the weights.
     recipe:    optimizer, learning rate, decay and smoothing are followed; the schedule is always one cycle.
+    A batch is images and labels, or a `Chunk` of one batch.
     """
 
     def __init__(self, supernet: Supernet, steps: Iterator[Step], recipe: Recipe, *, distill: bool = False) -> None:
@@ -62,8 +67,8 @@ class Shared(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self.net.train()  # it may have been measured between epochs
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        images, labels = batch
+    def training_step(self, batch: Chunk | tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, labels, *_ = batch
         smoothing = self.recipe.label_smoothing
         return shared_loss(self.supernet, next(self.steps), images, labels, smoothing=smoothing, distill=self.distill)
 
@@ -88,14 +93,19 @@ def recalibrate(supernet: Supernet, config: SEConfig, batches: Batches) -> None:
             net(images)
 
 
-def measured(supernet: Supernet, config: SEConfig, calibration: Batches, validation: Batches) -> dict[str, float]:
-    """val_loss and val_accuracy of one configuration with shared weights, its batch norm recalibrated before."""
+def measured(
+    supernet: Supernet,
+    config: SEConfig,
+    calibration: Batches,
+    validation: Batches,
+    metrics: Sequence[OwnMetric] = (),
+) -> dict[str, float]:
+    """val_loss, val_accuracy, val_error and `metrics` of one configuration with shared weights, its batch norm
+    recalibrated before. Where the loss is not finite, there are no `metrics`."""
     recalibrate(supernet, config, calibration)
-    loss, correct, images_seen = torch.zeros((), dtype=torch.float64), 0, 0
+    tally = Tally(metrics)
     with torch.no_grad():
         for images, labels in validation:
-            logits = supernet.net(images).float()
-            loss += F.cross_entropy(logits, labels, reduction="sum").double().cpu()
-            correct += int((logits.argmax(1) == labels).sum())
-            images_seen += len(labels)
-    return {"val_loss": float(loss) / images_seen, "val_accuracy": correct / images_seen}
+            tally.validated(wide(supernet.net(images)), labels)
+    tally.validation_ended(math.nan)
+    return {name: value for name, value in tally.scores.items() if name != "train_loss"}

@@ -149,6 +149,9 @@ def test_what_changes_a_score_makes_another_study(override):
         "trainer.threads=2",
         "trainer.accelerator=cpu",
         "tracking=none",
+        "evaluator=fused",
+        "evaluator=supernet",
+        "evaluator.workers=2",
         "study.margin=0.5",
         "study.interactions=false",
         "sampler=random",
@@ -159,6 +162,11 @@ def test_what_changes_a_score_makes_another_study(override):
 def test_what_changes_no_score_leaves_the_study_the_same(override):
     config, other = composed("search"), composed("search", override)
     assert fingerprint_of(config) == fingerprint_of(other)
+
+
+def test_a_study_says_of_its_evaluator_what_studies_before_others_came_said():
+    told = {key: value for key, value in fingerprint_of(composed("search")).items() if key.startswith("evaluator")}
+    assert told == {"evaluator.name": "standalone"}
 
 
 def test_where_the_data_lie_does_not_make_another_study(fashion):

@@ -239,6 +239,10 @@ def test_a_shorter_list_takes_no_weights_from_a_longer_one(trained, folder):
         (("se=none", "name=a/b", *DATA), "must be a plain name, not a path"),
         (("se=none", "trainer.epochs=0", *DATA), "trainer.epochs must be at least 1"),
         (("se=none", "+backbone.colour=red", *DATA), "backbone.colour"),
+        (
+            ("se=none", "evaluator=supernet", *DATA),
+            "evaluator=supernet: everything here is to be trained, and ",
+        ),
         (("se=.", *DATA), "se.yaml cannot be read"),
     ],
 )

@@ -1,0 +1,126 @@
+"""Studies that are screened by shared weights: where these step aside, where they rank, and after a kill."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+SEARCH = [
+    "search",
+    "evaluator=supernet",
+    "trainer.epochs=1",
+    "sampler=random",
+    "study.seeds=1",
+    "study.start=[]",
+    "study.name=pilot",
+    "study.confirm=0",
+    "tracking=none",
+    "progress=false",
+]
+RANKED = [*SEARCH, "trainer.epochs=2", "study.trials=48", "space.optional=false", "evaluator.workers=2"]
+RANKED += ["space.placement=[standard,pre,post,identity]", "space.reduction=[4]"]
+"""A space where everything has as many blocks, and where some late in the network do harm in so short a training."""
+
+
+def supernet(said):
+    return [line for line in said.splitlines() if line.startswith("supernet: ")]
+
+
+def taus(line):
+    """Tau, that of counting, and their difference: each with its interval."""
+    number = r"([+-]\d\.\d\d)"
+    return [tuple(map(float, each)) for each in re.findall(rf"{number} \({number} to {number}\)", line)]
+
+
+def proposed(root):
+    """(number, configuration, seed, status, scores) of each finished trial, as the study remembers them."""
+    from senas.app.wiring import set_up_again
+    from senas.study.optuna import read_trials
+
+    setup = set_up_again(str(root), "pilot")
+    trials = read_trials("pilot", setup.storage, setup.space)
+    return [(trial.number, str(trial.config), trial.seed, trial.status, dict(trial.scores)) for trial in trials]
+
+
+def until(process, wanted):
+    for line in process.stdout:
+        if line.startswith(wanted):
+            return
+    pytest.fail(f"it ended with {process.wait()} before it said {wanted}: {process.stderr.read()}")
+
+
+def test_a_study_goes_on_with_another_evaluator_and_back(searched):
+    assert searched("study.name=pilot", "study.trials=1").code == 0
+    said = searched("study.name=pilot", "study.trials=1", "evaluator=supernet")
+    assert "1 trials are there already" in said.out
+    assert (
+        "supernet: 30 configurations are trained by themselves first, so with study.trials=1 nothing is screened\n"
+    ) in said.out
+    assert searched("study.name=pilot", "study.trials=2", "evaluator=fused").code == 0
+    assert "2 of 3 trials are there already" in searched("study.name=pilot", "study.trials=3").out
+
+
+def test_weights_are_not_shared_with_loaders_of_ones_own(senas, folder, monkeypatch):
+    from senas.training import screener
+
+    monkeypatch.setattr(screener, "ImageData", type(None))
+    said = senas("search", "evaluator=supernet", "study.trials=40", "tracking=none")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == ("senas: evaluator=supernet: weights are not shared with data=custom; evaluator=standalone\n")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_where_nothing_is_to_be_told_apart_they_step_aside_and_all_is_trained(program, folder):
+    said = program(*SEARCH, "study.trials=33", "trainer.lr=0.00001")
+    assert (said.returncode, said.stderr) == (0, "")
+    *_, line = supernet(said.stdout)
+    assert line.endswith("shared weights step aside, and every proposal is trained")
+    tau, blocks, over = taus(line)
+    assert over[1] <= 0
+    assert over[0] == pytest.approx(tau[0] - blocks[0], abs=0.011)
+    assert "not trained" not in said.stdout
+    assert (folder / "runs" / "pilot" / "front.csv").exists()
+
+
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory, environment):
+    """The folder of a study that was screened, and what it said."""
+    root = tmp_path_factory.mktemp("ranked")
+    command = [sys.executable, "-m", "senas", *RANKED, f"root={root}"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return root, said.stdout
+
+
+@pytest.mark.slow
+def test_where_they_rank_most_proposals_are_not_trained(ranked):
+    _, said = ranked
+    *_, line = supernet(said)
+    assert line.endswith("shared weights rank the proposals")
+    assert taus(line)[2][1] > 0
+    assert 7 <= said.count("not trained, no contender: shared_val_loss") <= 17
+    assert "48 trials in" in said
+
+
+@pytest.mark.slow
+def test_killed_while_weights_are_trained_a_study_loses_nothing_and_ends_as_one_that_was_not(
+    ranked, program, started, folder
+):
+    process = started(*RANKED)
+    until(process, "supernet: training weights")
+    process.kill()
+    process.communicate()
+    killed = proposed("runs")
+    assert len(killed) == 30
+    resumed = program(*RANKED)
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    whole, said = ranked
+    assert proposed("runs")[:30] == killed
+    assert proposed("runs") == proposed(whole)
+    assert supernet(resumed.stdout)[-1] == supernet(said)[-1]
+    front = [root / "pilot" / "front.csv" for root in (folder / "runs", whole)]
+    assert front[0].read_text() == front[1].read_text()
+    further = program("resume", "study.name=pilot", "study.trials=50", "progress=false")
+    assert supernet(further.stdout)[0].startswith("supernet: shared weights of an earlier run, runs/pilot/shared-sandw")
+    assert supernet(further.stdout)[-1] == supernet(said)[-1]
