@@ -273,6 +273,7 @@ def _page(setup: Setup, findings: Findings) -> str:
 def _description(setup: Setup, trials: list[Trial], findings: Findings) -> str:
     config, pick = setup.config, findings.pick
     rejected = sum(trial.status is Status.REJECTED for trial in trials)
+    screened_out = sum(trial.counts and not trial.trained for trial in trials)
     configurations = len(findings.points)
     again = len(findings.measured) - configurations
     named = f"**trial {pick.trial.number}**, {pick.trial.config.words(setup.sites).replace('|', '/')}"
@@ -286,7 +287,9 @@ def _description(setup: Setup, trials: list[Trial], findings: Findings) -> str:
 Which of the {len(setup.sites)} sites of **{config.backbone.name}** should get a Squeeze-and-Excitation block, on
 **{config.data["name"]}**? {configurations} configurations were trained, {config.trainer.epochs} epochs each.{
         f" {again} trainings more had another seed." if again else ""
-    }{f" {rejected} proposals broke a constraint, and were not trained." if rejected else ""}
+    }{f" {rejected} proposals broke a constraint, and were not trained." if rejected else ""}{
+        f" {screened_out} trials were no contenders by shared weights, and were not trained." if screened_out else ""
+    }
 
 {beside}
 

@@ -21,7 +21,7 @@ from senas.core.objective import Scores, bare
 from senas.core.sampling import SAMPLINGS
 from senas.core.screening import Compared, Contenders, Screened, trained_first, worth
 from senas.core.space import SearchSpace
-from senas.core.trial import Job, Trial
+from senas.core.trial import Job, Status, Trial
 from senas.model.carried import cargo_of_space
 from senas.model.supernet import Supernet
 from senas.training.augment import Augmentation
@@ -66,8 +66,8 @@ class Screener:
 
     own:     what trains configurations by themselves: data, backbone and recipe are those of its.
     say:     told in a line what goes on.
-    scores:  of configurations by shared weights, as far as they were measured; None until the weights are there, and
-             after they have stepped aside.
+    scores:  of configurations by shared weights, as far as they were measured; None until the weights are there.
+    first:   the configurations that were trained by themselves, and measured first.
     """
 
     own: Standalone
@@ -77,6 +77,7 @@ class Screener:
     say: Callable[[str], None]
     aside: bool = False
     scores: dict[SEConfig, Scores] | None = None
+    first: tuple[SEConfig, ...] = ()
     supernet: Supernet = field(init=False)
     calibration: list[tuple[Tensor, Tensor]] = field(init=False)
 
@@ -100,8 +101,8 @@ class Screener:
             found = self._measured(job.config)
         if not self._finite(found):
             return Screened({})  # it may be the fault of the shared weights
-        costs = {trial.config: trial.scores for trial in trials if trial.trained}
-        first = {config: {**costs[config], **found} for config, found in self.scores.items() if config in costs}
+        known = {trial.config: trial.scores for trial in trials if trial.status is Status.COMPLETE}
+        first = {config: {**known[config], **self.scores[config]} for config in self.first}
         seen = {trial.config: trial.scores for trial in trials if self.contenders.shared in trial.scores}
         reason = self.contenders.reason(job.config, {**job.costs, **found}, {**first, **seen})
         return Screened(found, reason)
@@ -111,7 +112,7 @@ class Screener:
         try:
             self._train()
             start = time.monotonic()
-            self.scores = {}
+            self.scores, self.first = {}, tuple(alone)
             shared = [self._measured(config) for config in alone]
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
