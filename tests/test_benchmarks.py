@@ -41,7 +41,7 @@ def test_the_plain_script_searches_the_default_space(plain, space):
     space.draw(lambda name, options: asked.setdefault(name, options)[0])
     assert list(asked) == plain.SITES
     assert all(set(options) == set(plain.CHOICES) for options in asked.values())
-    everywhere = plain.ResNet20(dict.fromkeys(plain.SITES, "r4 standard"))
+    everywhere = plain.ResNet(dict.fromkeys(plain.SITES, "r4 standard"))
     assert everywhere.se_parameters() == space.largest_params
 
 
@@ -50,7 +50,7 @@ def test_the_plain_script_s_networks_compute_what_those_of_senas_do(plain, space
     rng, choices = random.Random(seed), {}
     config = space.draw(lambda name, options: choices.setdefault(name, rng.choice(options)))
     ours = insert(named(**BACKBONE), config, traced, 0).eval()
-    theirs = plain.ResNet20(choices).eval()
+    theirs = plain.ResNet(choices).eval()
     mine, weights = ours.state_dict(), theirs.state_dict()
     for blocks in (False, True):  # in the order of the sites, within each the order of the layers
         names = [sorted((n for n in of if (".se." in n) == blocks), key=_site) for of in (mine, weights)]

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,32 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "optuna", "mlflow", "numpy")
+HERE = Path(__file__).resolve().parent
 EVERY = 1.0
 """Seconds between two looks at the memory: looking costs milliseconds."""
+
+
+SENAS = (sys.executable, "-m", "senas")
+
+
+def plain(script: str) -> tuple[str, ...]:
+    """The words that run a script beside this file which knows nothing of senas.
+
+    torchvision's wheel does not load beside a CPU build of torch: senas, imported first, mends that, and no more.
+    """
+    mended = (
+        "import runpy, sys, senas; sys.argv.pop(0); sys.path[0] = {!r}; runpy.run_path(sys.argv[0], None, '__main__')"
+    )
+    return sys.executable, "-c", mended.format(str(HERE)), str(HERE / script)
+
+
+def environment(threads: int | None) -> dict[str, str]:
+    """Of a command of this checkout; threads: of torch, None: as it chooses."""
+    chosen = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    if threads:
+        chosen["OMP_NUM_THREADS"] = str(threads)
+    path = os.pathsep.join(filter(None, (str(HERE.parents[1]), os.environ.get("PYTHONPATH"))))
+    return {**chosen, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": path}
 
 
 @dataclass(frozen=True)

@@ -77,16 +77,18 @@ class Unit(nn.Module):
         return self.se(y) if self.place == "post" else y
 
 
-class ResNet20(nn.Module):
-    def __init__(self, choices: dict[str, str]) -> None:
+class ResNet(nn.Module):
+    """As many units as there are choices, such as "layer1.0": "r16 standard"."""
+
+    def __init__(self, choices: dict[str, str], channels: int = 1) -> None:
         super().__init__()
-        self.conv, self.bn = nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
-        units, channels = [], 16
-        for site in SITES:
+        self.conv, self.bn = nn.Conv2d(channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
+        units, width = [], 16
+        for site, choice in choices.items():
             stage, number = int(site[5]), int(site[7])
             stride = 2 if stage > 1 and number == 0 else 1
-            units.append(Unit(channels, WIDTHS[stage], stride, choices[site]))
-            channels = WIDTHS[stage]
+            units.append(Unit(width, WIDTHS[stage], stride, choice))
+            width = WIDTHS[stage]
         self.units = nn.Sequential(*units)
         self.fc = nn.Linear(64, 10)
         for module in self.modules():
@@ -173,7 +175,7 @@ def unpacked(root: Path) -> bool:
 def fitted(args: argparse.Namespace, data: Data, choices: dict[str, str], seed: int, logger) -> pl.Trainer:
     """A trainer that has trained the network with these choices."""
     pl.seed_everything(seed, verbose=False)
-    model = Classifier(ResNet20(choices), args.lr, args.weight_decay)
+    model = Classifier(ResNet(choices), args.lr, args.weight_decay)
     trainer = pl.Trainer(
         accelerator=args.accelerator,
         devices=1,
@@ -191,7 +193,7 @@ def fitted(args: argparse.Namespace, data: Data, choices: dict[str, str], seed: 
 
 def search(args: argparse.Namespace) -> None:
     data = Data(args)
-    largest = ResNet20(dict.fromkeys(SITES, "r4 standard")).se_parameters()
+    largest = ResNet(dict.fromkeys(SITES, "r4 standard")).se_parameters()
 
     def objective(trial: optuna.Trial) -> float:
         choices = {site: trial.suggest_categorical(site, CHOICES) for site in SITES}

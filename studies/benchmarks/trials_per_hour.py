@@ -13,7 +13,6 @@ several seeds, and the accuracies on the test images are compared. Rounds that t
 
 import argparse
 import json
-import os
 import signal
 import statistics
 import sys
@@ -26,7 +25,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from measured import cost, machine, versions
+from measured import SENAS, cost, environment, machine, plain, versions
 from scipy.stats import t
 
 from senas.training.datasets import fashion_mnist
@@ -35,14 +34,7 @@ from senas.training.split import by_count
 HERE = Path(__file__).parent
 WHO = ("plain", "senas")
 COLOURS = {"plain": "#8c959f", "senas": "#1f6feb"}
-# torchvision's wheel does not load beside a CPU build of torch: senas, imported first, mends that, and no more.
-PLAIN = (
-    sys.executable,
-    "-c",
-    "import runpy, sys, senas; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')",
-    str(HERE / "plain.py"),
-)
-SENAS = (sys.executable, "-m", "senas")
+PLAIN = plain("plain.py")
 SPLIT_SEED = 0
 
 
@@ -105,13 +97,7 @@ class Bench:
     def __init__(self, args: argparse.Namespace, scratch: Path) -> None:
         self.args, self.scratch = args, scratch
         self.root = str(Path(args.root).absolute())
-        self.environment = {
-            **{key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"},
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "PYTHONPATH": f"{HERE.parents[1]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        }
-        if args.threads:
-            self.environment["OMP_NUM_THREADS"] = str(args.threads)
+        self.environment = environment(args.threads)
         self.split = scratch / "split.npz"
         np.savez(self.split, **split(self.root, args.train, args.val))
 

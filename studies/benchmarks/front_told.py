@@ -1,0 +1,229 @@
+"""time_to_front.py's tables and figure, from what it measured."""
+
+import statistics
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from fronts import Fresh, Point, Truth, equals, lowest
+
+SIDES = ("plain", "senas")
+COLOURS = {"plain": "#8c959f", "senas": "#1f6feb"}
+PENALTY = 0.1
+"""As objective=penalized has it: what all the SE one could buy would have to be worth, in nats."""
+DRAWS = 500
+VALUES = ("hypervolume", "followed")
+TIMES = ("wall", "processors")
+
+
+def summary(found: dict) -> dict:
+    """By side and number of trials; and the times to equal values."""
+    fresh = {config: np.array(losses) for config, losses in found["fresh"].items()}
+    params = {p[0]: p[2] for run in found["runs"] for claim in run["claims"] for p in claim["points"]} | {"none": 0.0}
+    truth = Truth.of(fresh, params, found["largest"], "none")
+    rng, seeds = np.random.default_rng(0), len(fresh["none"])
+    redrawn = [Truth.of(fresh, params, found["largest"], "none", rng.integers(seeds, size=seeds)) for _ in range(DRAWS)]
+    ends = {side: _ends(found, side) for side in SIDES}
+    seconds = {time: {side: _grid(ends[side], lambda end, t=time: end[t]) for side in SIDES} for time in TIMES}
+    made: dict = {"truth": _truth(fresh, truth), "ends": [], "equal": {}}
+    for value in VALUES:
+        curves, others = _curves(ends, truth, value), [_curves(ends, each, value) for each in redrawn]
+        error = {side: np.std([each[side].mean(0) for each in others], axis=0, ddof=1) for side in SIDES}
+        for side in SIDES:
+            for n, trials in enumerate(ends[side]):
+                row = _row(made["ends"], side, trials)
+                row |= {value: _middle(curves[side][:, n]), f"{value}_error": float(error[side][n])}
+        trials = {side: list(ends[side]) for side in SIDES}
+        for time in TIMES if value == "hypervolume" else TIMES[:1]:
+            equal = equals(seconds[time], curves, others, trials)
+            made["equal"][f"{value}, {time}"] = [
+                {key: None if of == np.inf else of for key, of in vars(each).items()} for each in equal
+            ]
+    for row in made["ends"]:
+        row |= _claims(ends[row["side"]][row["trials"]], truth, found["largest"])
+    return made
+
+
+def _ends(found: dict, side: str) -> dict[int, list[dict]]:
+    """By number of trials: of each study its claim, and the seconds until it. Of the processors' time of a command a
+    claim before its end has the same share as of wall time."""
+    ends: dict[int, list[dict]] = {}
+    for run in sorted((r for r in found["runs"] if r["side"] == side), key=lambda r: (r["trials"], r["study"])):
+        for claim in run["claims"]:
+            share = claim["seconds"] / run["wall_seconds"]
+            points = [Point(*point) for point in claim["points"]]
+            trainings = run["trainings"] if side == "senas" else claim["trials"]
+            end = {"wall": claim["seconds"], "processors": share * run["cpu_seconds"], "trainings": trainings}
+            ends.setdefault(claim["trials"], []).append(end | {"points": points})
+    studies = max(map(len, ends.values()))
+    return {trials: each for trials, each in sorted(ends.items()) if len(each) == studies}
+
+
+def _grid(ends: dict[int, list[dict]], of) -> np.ndarray:
+    return np.array([[of(end) for end in each] for each in ends.values()]).T
+
+
+def _curves(ends: dict[str, dict[int, list[dict]]], truth: Truth, value: str) -> dict[str, np.ndarray]:
+    """Per cent of the area of the best front that could be made of all that was measured anew: (studies, ends)."""
+    areas = {
+        "hypervolume": lambda end: truth.area([point.config for point in end["points"]]),
+        "followed": lambda end: truth.followed(end["points"]),
+    }
+    return {side: 100 * _grid(ends[side], areas[value]) / truth.whole for side in ends}
+
+
+def _row(rows: list[dict], side: str, trials: int) -> dict:
+    for row in rows:
+        if (row["side"], row["trials"]) == (side, trials):
+            return row
+    rows.append({"side": side, "trials": trials})
+    return rows[-1]
+
+
+def _claims(ends: list[dict], truth: Truth, largest: float) -> dict:
+    """Of the studies' claims after so many trials: times, points, optimism, and where their single picks lead."""
+    best, said = truth.non_dominated(), [end["points"] for end in ends]
+    picks = {name: [lowest(claim, penalty / largest) for claim in said] for name, penalty in PICKS.items()}
+    return {
+        **{key: _middle([end[key] for end in ends]) for key in (*TIMES, "trainings")},
+        "claimed": _middle([len(claim) for claim in said]),
+        "non_dominated": _middle([len({point.config for point in claim} & best) for claim in said]),
+        "optimism": _middle([np.mean([truth.loss[p.config] - p.claimed for p in claim]) for claim in said]),
+        **{
+            f"pick_{name}": _middle([truth.loss[p.config] + PICKS[name] * p.params / largest for p in each])
+            for name, each in picks.items()
+        },
+        "pick_lowest_optimism": _middle([truth.loss[p.config] - p.claimed for p in picks["lowest"]]),
+    }
+
+
+PICKS = {"lowest": 0.0, "penalised": PENALTY}
+
+
+def _truth(fresh: Fresh, truth: Truth) -> dict:
+    errors = [losses.std(ddof=1) / len(losses) ** 0.5 for losses in fresh.values()]
+    apart = [(losses - fresh["none"]) for config, losses in fresh.items() if config != "none"]
+    best = min(truth.loss, key=lambda config: truth.loss[config])
+    on_front = sorted(truth.non_dominated(), key=lambda config: truth.params[config])
+    return {
+        "configurations": len(fresh),
+        "seeds": len(fresh["none"]),
+        "no_se": truth.loss["none"],
+        "lowest": truth.loss[best],
+        "lowest_config": best,
+        "spread": float(np.std(list(truth.loss.values()), ddof=1)),
+        "error": float(np.median(errors)),
+        "error_from_no_se": float(np.median([each.std(ddof=1) / len(each) ** 0.5 for each in apart])),
+        "front": [[config, truth.params[config], truth.loss[config]] for config in on_front],
+    }
+
+
+def _middle(values) -> dict[str, float]:
+    values = [float(value) for value in values]
+    middle = {"mean": statistics.mean(values), "median": statistics.median(values)}
+    return {**middle, "lowest": min(values), "highest": max(values)}
+
+
+def told(found: dict) -> list[str]:
+    made = found["summary"]
+    truth, studies = made["truth"], max(run["study"] for run in found["runs"]) + 1
+    lines = [
+        "{configurations} configurations with {seeds} fresh seeds each: no SE {no_se:.4f}, the lowest {lowest:.4f} "
+        "({lowest_config}); sd between configurations {spread:.4f}, standard error of one {error:.4f}, of its "
+        "difference from no SE {error_from_no_se:.4f}".format(**truth),
+        f"areas in % of the front of them all; {studies} studies a side: mean (lowest to highest) +- error of the "
+        "fresh seeds; other columns: median (lowest to highest)",
+        "",
+        "| side | trials | trainings | wall, s | processors, s | hypervolume, % | as claimed, % |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in made["ends"]:
+        areas = [f"{_span(row[value], '.1f', 'mean')} +- {row[f'{value}_error']:.1f}" for value in VALUES]
+        times = [_span(row[time], ".1f") for time in TIMES]
+        cells = [row["side"], row["trials"], _span(row["trainings"], ".0f"), *times, *areas]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines += [
+        "",
+        f"| side | trials | points claimed | non-dominated | optimism | lowest: true loss | its optimism | "
+        f"penalised ({PENALTY}): true |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in made["ends"]:
+        cells = [row["side"], row["trials"], _span(row["claimed"], ".0f"), _span(row["non_dominated"], ".0f")]
+        cells += [_span(row["optimism"], "+.4f"), _span(row["pick_lowest"], ".4f")]
+        cells += [_span(row["pick_lowest_optimism"], "+.4f"), _span(row["pick_penalised"], ".4f")]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    for name, rows in made["equal"].items():
+        lines += [
+            "",
+            f"Equal {name}: seconds, and how many times as long plain takes (90 % interval)",
+            "",
+            "| as good as | level, % | plain, s | senas, s | plain / senas |",
+            "| --- | ---: | ---: | ---: | ---: |",
+        ]
+        for each in rows:
+            ratio = f"{_times(each['ratio'])} ({_times(each['low'])} to {_times(each['high'])})"
+            cells = [f"{each['side']}, {each['trials']} trials", f"{each['level']:.1f}"]
+            cells += [_seconds(each[side]) for side in SIDES]
+            lines.append(f"| {' | '.join([*cells, ratio])} |")
+    return lines
+
+
+def _span(of: dict[str, float], how: str, which: str = "median") -> str:
+    if of["lowest"] == of["highest"]:
+        return f"{of[which]:{how}}"
+    return f"{of[which]:{how}} ({of['lowest']:{how}} to {of['highest']:{how}})"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f}"
+
+
+def _times(ratio: float | None) -> str:
+    return "plain never" if ratio is None else "senas never" if ratio == 0 else f"{ratio:.2f}"
+
+
+def draw(found: dict, path: Path) -> None:
+    made = found["summary"]
+    figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+    for panel, value in zip(panels, VALUES, strict=False):
+        for side in SIDES:
+            rows = [row for row in made["ends"] if row["side"] == side]
+            walls = [row["wall"]["median"] for row in rows]
+            colour = COLOURS[side]
+            panel.fill_between(
+                walls, [row[value]["lowest"] for row in rows], [row[value]["highest"] for row in rows],
+                color=colour, alpha=0.15, linewidth=0,
+            )  # fmt: skip
+            errors = [row[f"{value}_error"] for row in rows]
+            panel.errorbar(walls, [row[value]["mean"] for row in rows], errors, color=colour, marker="o", markersize=4)
+            for row, wall in zip(rows, walls, strict=True):
+                panel.annotate(
+                    str(row["trials"]), (wall, row[value]["mean"]), (0, -11), textcoords="offset points", fontsize=7,
+                    color=colour, ha="center",
+                )  # fmt: skip
+        panel.set_xscale("log")
+        panel.set_xlabel("wall time of the command, s (numbers: trials)")
+    panels[0].set_ylabel("true hypervolume of what is claimed, %")
+    panels[1].set_ylabel("true area by taking what is claimed, %")
+    front = made["truth"]["front"]
+    panels[2].step([p[1] for p in front], [p[2] for p in front], where="post", color="black", label="measured anew")
+    for side in SIDES:
+        for run in found["runs"]:
+            if run["side"] == side and run["study"] == 0:
+                last = run["claims"][-1]["points"]
+        panels[2].plot([p[2] for p in last], [p[1] for p in last], "x", color=COLOURS[side], label=f"{side} claims")
+        true = [np.mean(found["fresh"][p[0]]) for p in last]
+        panels[2].plot([p[2] for p in last], true, "o", color=COLOURS[side], label=f"{side}, true", markersize=4)
+    panels[2].set_xlabel("SE parameters")
+    panels[2].set_ylabel("validation loss (study 0, most trials)")
+    panels[2].legend(fontsize=7, frameon=False)
+    for side in SIDES:
+        panels[0].plot([], [], "o-", color=COLOURS[side], label=side)
+    panels[0].legend(fontsize=8, frameon=False)
+    for panel in panels:
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(
+        f"{found['setting']['data']}, {found['machine']['cpu']}, {found['machine']['cores']} cores", fontsize=9
+    )
+    figure.savefig(path, dpi=130)
