@@ -1,6 +1,7 @@
 """time_to_front.py's tables and figure, from what it measured."""
 
 import statistics
+from collections import Counter
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -18,12 +19,16 @@ TIMES = ("wall", "processors")
 
 def summary(found: dict) -> dict:
     """By side and number of trials; and the times to equal values."""
-    fresh = {config: np.array(losses) for config, losses in found["fresh"].items()}
-    params = {p[0]: p[2] for run in found["runs"] for claim in run["claims"] for p in claim["points"]} | {"none": 0.0}
+    if not (runs := whole(found)):
+        raise SystemExit("no study was run to its end on both sides and judged; run it again without --figure")
+    seeds = min(map(len, found["fresh"].values()))
+    fresh = {config: np.array(losses[:seeds]) for config, losses in found["fresh"].items()}
+    params = {p[0]: p[2] for run in runs for claim in run["claims"] for p in claim["points"]} | {"none": 0.0}
+    fresh = {config: fresh[config] for config in params}
     truth = Truth.of(fresh, params, found["largest"], "none")
-    rng, seeds = np.random.default_rng(0), len(fresh["none"])
+    rng = np.random.default_rng(0)
     redrawn = [Truth.of(fresh, params, found["largest"], "none", rng.integers(seeds, size=seeds)) for _ in range(DRAWS)]
-    ends = {side: _ends(found, side) for side in SIDES}
+    ends = {side: _ends(runs, side) for side in SIDES}
     seconds = {time: {side: _grid(ends[side], lambda end, t=time: end[t]) for side in SIDES} for time in TIMES}
     made: dict = {"truth": _truth(fresh, truth), "ends": [], "equal": {}}
     for value in VALUES:
@@ -44,19 +49,30 @@ def summary(found: dict) -> dict:
     return made
 
 
-def _ends(found: dict, side: str) -> dict[int, list[dict]]:
+def whole(found: dict) -> list[dict]:
+    """The runs of the studies that were run to the end on both sides, and whose claims were all judged."""
+    lacking = {
+        run["study"]
+        for run in found["runs"]
+        if any(point[0] not in found["fresh"] for claim in run["claims"] for point in claim["points"])
+    }
+    made = Counter(run["study"] for run in found["runs"])
+    each = 1 + len(found["setting"]["budgets"])
+    return [run for run in found["runs"] if made[run["study"]] == each and run["study"] not in lacking]
+
+
+def _ends(runs: list[dict], side: str) -> dict[int, list[dict]]:
     """By number of trials: of each study its claim, and the seconds until it. Of the processors' time of a command a
     claim before its end has the same share as of wall time."""
     ends: dict[int, list[dict]] = {}
-    for run in sorted((r for r in found["runs"] if r["side"] == side), key=lambda r: (r["trials"], r["study"])):
+    for run in sorted((r for r in runs if r["side"] == side), key=lambda r: (r["trials"], r["study"])):
         for claim in run["claims"]:
             share = claim["seconds"] / run["wall_seconds"]
             points = [Point(*point) for point in claim["points"]]
             trainings = run["trainings"] if side == "senas" else claim["trials"]
             end = {"wall": claim["seconds"], "processors": share * run["cpu_seconds"], "trainings": trainings}
             ends.setdefault(claim["trials"], []).append(end | {"points": points})
-    studies = max(map(len, ends.values()))
-    return {trials: each for trials, each in sorted(ends.items()) if len(each) == studies}
+    return dict(sorted(ends.items()))
 
 
 def _grid(ends: dict[int, list[dict]], of) -> np.ndarray:
@@ -126,7 +142,7 @@ def _middle(values) -> dict[str, float]:
 
 def told(found: dict) -> list[str]:
     made = found["summary"]
-    truth, studies = made["truth"], max(run["study"] for run in found["runs"]) + 1
+    truth, studies = made["truth"], len({run["study"] for run in whole(found)})
     lines = [
         "{configurations} configurations with {seeds} fresh seeds each: no SE {no_se:.4f}, the lowest {lowest:.4f} "
         "({lowest_config}); sd between configurations {spread:.4f}, standard error of one {error:.4f}, of its "
@@ -209,9 +225,10 @@ def draw(found: dict, path: Path) -> None:
     front = made["truth"]["front"]
     panels[2].step([p[1] for p in front], [p[2] for p in front], where="post", color="black", label="measured anew")
     for side in SIDES:
-        for run in found["runs"]:
-            if run["side"] == side and run["study"] == 0:
-                last = run["claims"][-1]["points"]
+        ended = max(
+            (run for run in whole(found) if (run["side"], run["study"]) == (side, 0)), key=lambda run: run["trials"]
+        )
+        last = ended["claims"][-1]["points"]
         panels[2].plot([p[2] for p in last], [p[1] for p in last], "x", color=COLOURS[side], label=f"{side} claims")
         true = [np.mean(found["fresh"][p[0]]) for p in last]
         panels[2].plot([p[2] for p in last], true, "o", color=COLOURS[side], label=f"{side}, true", markersize=4)

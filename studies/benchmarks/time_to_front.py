@@ -6,8 +6,9 @@
 
 ResNet-8, default space and recipe, validation loss and SE parameters. plain_front.py runs once a study, and what it
 claims after n trials is the front of its n trainings; senas runs once for each number of trials, with the replicates
-that it makes by default, and claims what front.csv holds. Then each configuration that either ever claimed is trained
-with seeds that neither used. What the file has already is not run again, and `--studies 8` adds to five.
+that it makes by default, and claims what front.csv holds. Each configuration that either ever claimed is trained with
+seeds that neither used. What the file has already is not run again: a run that was broken off goes on, `--studies 8`
+adds to five, and `--figure` reads the studies that are whole.
 """
 
 import argparse
@@ -74,11 +75,9 @@ def measured(args: argparse.Namespace, file: Path) -> dict:
                 if not any((r["side"], r["study"], r["trials"]) == (side, study, trials) for r in found["runs"]):
                     found["runs"].append(sides.run(side, study, trials, threads))
                     keep(found, file)
-        begin = time.perf_counter()
-        for config, losses in sides.fresh(claimed(found["runs"]), found["fresh"], args.fresh):
-            found["fresh"][config] = losses
-            keep(found, file)
-        found["judged_in_seconds"] = found.get("judged_in_seconds", 0.0) + time.perf_counter() - begin
+            for config, losses in sides.fresh(claimed(found["runs"]), found["fresh"], args.fresh):
+                found["fresh"][config] = losses
+                keep(found, file)
     return found
 
 
@@ -138,7 +137,7 @@ class Sides:
         """Losses of configurations with fresh seeds, known ones first; two trainings beside each other on two cores."""
         lacking = {config: range(len(known.get(config, [])), seeds) for config in configs}
         jobs = [Job(SEConfig.parse(c), FRESH + n, self.args.epochs) for c, places in lacking.items() for n in places]
-        print(f"{len(configs)} configurations were claimed; {len(jobs)} trainings with fresh seeds", flush=True)
+        print(f"{len(configs)} configurations were claimed; {len(jobs)} more trainings with fresh seeds", flush=True)
         cores = len(os.sched_getaffinity(0))
         results = side_by_side(self.evaluator, cores, len(jobs)).evaluate(jobs, lambda job, epoch, scores: False)
         for config, places in lacking.items():
