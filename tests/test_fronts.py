@@ -124,5 +124,7 @@ def test_the_plain_front_is_of_the_default_space_of_resnet_8(script):
     space.draw(lambda name, options: asked.setdefault(name, options)[0])
     assert list(asked) == plain.SITES
     assert all(set(options) == set(plain.CHOICES) for options in asked.values())
-    everywhere = plain.ResNet(dict.fromkeys(plain.SITES, "r4 standard"), channels=3)
-    assert everywhere.se_parameters() == space.largest_params
+    for option in plain.CHOICES:
+        config = space.draw(lambda name, _, option=option: option)
+        everywhere = plain.ResNet(dict.fromkeys(plain.SITES, option), channels=3)
+        assert everywhere.se_parameters() == config.params(traced.sites)

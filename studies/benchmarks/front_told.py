@@ -26,6 +26,8 @@ def summary(found: dict) -> dict:
     params = {p[0]: p[2] for run in runs for claim in run["claims"] for p in claim["points"]} | {"none": 0.0}
     fresh = {config: fresh[config] for config in params}
     truth = Truth.of(fresh, params, found["largest"], "none")
+    if truth.whole == 0:
+        raise SystemExit("by the fresh seeds nothing that was claimed is better than no SE: no areas to compare")
     rng = np.random.default_rng(0)
     redrawn = [Truth.of(fresh, params, found["largest"], "none", rng.integers(seeds, size=seeds)) for _ in range(DRAWS)]
     ends = {side: _ends(runs, side) for side in SIDES}
@@ -85,7 +87,7 @@ def _curves(ends: dict[str, dict[int, list[dict]]], truth: Truth, value: str) ->
         "hypervolume": lambda end: truth.area([point.config for point in end["points"]]),
         "followed": lambda end: truth.followed(end["points"]),
     }
-    return {side: 100 * _grid(ends[side], areas[value]) / truth.whole for side in ends}
+    return {side: 100 * _grid(ends[side], areas[value]) / (truth.whole or np.inf) for side in ends}
 
 
 def _row(rows: list[dict], side: str, trials: int) -> dict:
