@@ -114,6 +114,16 @@ def test_a_side_that_never_gets_there_has_no_time(fronts):
     assert (rows["senas", 32].plain, rows["senas", 32].ratio) == (float("inf"), float("inf"))
 
 
+def test_studies_that_are_paired_are_drawn_together(fronts):
+    seconds = {side: np.tile([10.0, 100.0], (3, 1)) for side in ("plain", "senas")}
+    values = {side: np.array([[1.0, 2.0], [10.0, 20.0], [50.0, 70.0]]) for side in ("plain", "senas")}
+    trials = {"plain": [8, 64], "senas": [8, 64]}
+    rows = fronts.equals(seconds, values, [values] * 40, trials, paired=True)
+    assert [bound for each in rows for bound in (each.low, each.high)] == pytest.approx([1.0] * 8)
+    apart = fronts.equals(seconds, values, [values] * 40, trials)
+    assert apart[-1].low < 1 < apart[-1].high
+
+
 def test_the_plain_front_is_of_the_default_space_of_resnet_8(script):
     script("plain")
     plain = script("plain_front")

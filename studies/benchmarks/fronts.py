@@ -116,16 +116,28 @@ Curves = Mapping[str, np.ndarray]
 
 
 def equals(
-    seconds: Curves, values: Curves, drawn: Sequence[Curves], trials: Mapping[str, Sequence[int]], share: float = 0.9
+    seconds: Curves,
+    values: Curves,
+    drawn: Sequence[Curves],
+    trials: Mapping[str, Sequence[int]],
+    *,
+    paired: bool = False,
+    share: float = 0.9,
 ) -> list[Equal]:
     """How many times as long plain takes to what senas has at each of its checkpoints, and the other way round.
 
-    Levels and times are means over the studies. drawn: values with other fresh seeds; for each of them studies are
-    drawn anew too, and the interval holds `share` of the ratios. 0: senas never got there, infinite: plain never did.
+    Levels and times are means over the studies. 0: senas never got there, infinite: plain never did.
+
+    drawn:   values with other fresh seeds; for each of them studies are drawn anew too, and the interval holds `share`
+             of the ratios.
+    paired:  whether a study of the one side is drawn with that of the other, as where both were given the same truth.
     """
     rng, made = np.random.default_rng(0), []
     studies = {side: np.arange(len(values[side])) for side in values}
-    picks = [{side: rng.choice(all_, len(all_)) for side, all_ in studies.items()} for _ in drawn]
+    picks = []
+    for _ in drawn:
+        pick = {side: rng.choice(each, len(each)) for side, each in studies.items()}
+        picks.append(dict.fromkeys(pick, pick["senas"]) if paired else pick)
     for side in values:
         for n, trained in enumerate(trials[side]):
             level, times = _equal(side, n, seconds, values, studies)
