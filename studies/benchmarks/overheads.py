@@ -29,10 +29,11 @@ PARTS = [
     "ask tpe 40 1 1000",
     "ask tpe 40 2 1000",
     *(f"loop {trials}" for trials in (0, 1000, 10_000)),
-    "record 1000",
+    "record 1000 3",
+    "record 1000 30",
 ]
 """A proposal and what is told of it, by sampler, sites, objectives, and trials before it; a trial of the loop without
-MLflow, and a trial's record in MLflow, by trials before it."""
+MLflow, and a trial's record in MLflow, by trials before it and the seconds that each is said to have taken."""
 ASKED, LOOPED, RECORDED = 6, 4, 40
 MINUTES = {"loop 10000"}  # what is measured of this checkout alone
 EPOCHS = 5
@@ -176,7 +177,7 @@ def loop(folder, before):
     return {"wall": [1000 * (b - a) for a, b in pairwise(ends)]}
 
 
-def record(folder, before):
+def record(folder, before, seconds):
     """Milliseconds of wall and of processor time of each trial's record, from its begin to its end."""
     from senas.core.trial import Status
     from senas.record.mlflow import MlflowRecorder
@@ -188,7 +189,7 @@ def record(folder, before):
         objective=objective.names,
     )  # fmt: skip
     wall, cpu = [], []
-    for trial in trials:
+    for trial in [replace(trial, seconds=float(seconds)) for trial in trials]:
         begin, worked = time.perf_counter(), time.process_time()
         recorder.begin(replace(trial, status=Status.RUNNING, scores={}, values=(), curve=()))
         for epoch, scores in enumerate(trial.curve, 1):

@@ -36,6 +36,33 @@ def test_a_trial_has_a_run_that_is_running_from_its_beginning(opened, store, run
     assert run.info.start_time == 1_700_000_000_000
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(4.0, 0), (6.0, 1)])
+def test_after_one_that_was_over_at_once_a_run_waits_for_what_there_is_to_say(
+    opened, store, running, trial, monkeypatch, seconds, expected
+):
+    recorder = opened()
+    recorder.record(trial(1, seconds=seconds), [1], 0.1)
+    recorder.begin(running)
+    assert [run.info.status for run in store.trials].count("RUNNING") == expected
+    monkeypatch.setattr("senas.record.mlflow.EPOCH_SECONDS", 0.0)
+    recorder.epoch(running, 1, CURVE[0])
+    assert [run.info.status for run in store.trials].count("RUNNING") == 1
+
+
+def test_a_run_that_waited_to_its_end_is_as_one_that_did_not(opened, store, running, trial):
+    recorder = opened()
+    for number in (1, 2):
+        recorder.begin(replace(running, number=number, started=trial(number).started))
+        recorder.record(trial(number, seconds=1.0), [], 0.1)
+    one, other = (run for run in sorted(store.trials, key=lambda run: int(run.data.tags["senas.trial"])))
+    of_its_own = {"senas.trial", "mlflow.runName"}
+    tags = [{k: v for k, v in run.data.tags.items() if k not in of_its_own} for run in (one, other)]
+    assert tags[0] == tags[1]
+    assert (one.data.metrics, one.data.params) == (other.data.metrics, other.data.params)
+    assert (one.info.status, other.info.status) == ("FINISHED", "FINISHED")
+    assert [run.info.end_time - run.info.start_time for run in (one, other)] == [1000, 1000]
+
+
 def test_of_several_at_a_time_each_run_has_its_own_epochs(opened, store, running, monkeypatch):
     recorder, other = opened(), replace(running, number=1)
     recorder.begin(running)
