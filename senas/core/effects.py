@@ -16,9 +16,10 @@ import hashlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, combinations
+from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from senas.core.config import SEConfig
 from senas.core.mixed import draw_effects
@@ -71,6 +72,32 @@ class Design:
         if config not in self._known:
             self._known[config] = self._columns(config)
         return self._known[config]
+
+    def numbered(self, observation: Observation) -> tuple[npt.NDArray[np.intp], Array]:
+        """The effects that a training has, by their numbers (see `named`), and how often it has each."""
+        config = observation.config
+        if config not in self._numbered:
+            counts = {**self.columns(config), (CONFIGURATION, config): 1.0}
+            numbers = [self._number(column) for column in counts]
+            self._numbered[config] = np.array(numbers), np.array(list(counts.values()))
+        numbers_of, counts_of = self._numbered[config]
+        return np.append(numbers_of, self._number((SEED, observation.seed))), np.append(counts_of, 1.0)
+
+    @property
+    def named(self) -> list[Column]:
+        """All effects that were asked for so far, by number."""
+        return list(self._numbers)
+
+    def _number(self, column: Column) -> int:
+        return self._numbers.setdefault(column, len(self._numbers))
+
+    @cached_property
+    def _numbers(self) -> dict[Column, int]:
+        return {}
+
+    @cached_property
+    def _numbered(self) -> dict[SEConfig, tuple[npt.NDArray[np.intp], Array]]:
+        return {}
 
     def _columns(self, config: SEConfig) -> dict[Column, float]:
         options = {name: option for name, option in self.space.encode(config).items() if option != NONE}
@@ -195,13 +222,18 @@ def fit(
         raise ValueError("there is nothing to learn effects from: no training came to its end")
     design = design or Design(space, interactions)
     rng = np.random.default_rng(seed)
-    rows = [{**design.columns(o.config), (CONFIGURATION, o.config): 1.0, (SEED, o.seed): 1.0} for o in observations]
-    kinds = (MEAN, *design.kinds)
-    seen = [column for column in dict.fromkeys(chain.from_iterable(rows)) if column[0] in kinds]
-    columns = {column: n for n, column in enumerate(sorted(seen, key=lambda column: kinds.index(column[0])))}
-    table = np.zeros((len(rows), len(columns) + 1))  # the last column takes what cannot be told apart
-    for row, counts in zip(table, rows, strict=True):
-        row[[columns.get(column, -1) for column in counts]] = list(counts.values())
+    rows = [design.numbered(o) for o in observations]
+    effect, counts = (np.concatenate(each) for each in zip(*rows, strict=True))
+    row = np.repeat(np.arange(len(rows)), [len(numbers) for numbers, _ in rows])
+    kinds, named = (MEAN, *design.kinds), design.named
+    first = np.sort(np.unique(effect, return_index=True)[1])  # in the order in which they are met
+    seen = [number for number in effect[first].tolist() if named[number][0] in kinds]
+    seen.sort(key=lambda number: kinds.index(named[number][0]))
+    columns = {named[number]: n for n, number in enumerate(seen)}
+    place = np.full(len(named), len(seen))  # the last column takes what cannot be told apart
+    place[seen] = np.arange(len(seen))
+    table = np.zeros((len(rows), len(seen) + 1))
+    table[row, place[effect]] = counts
     losses = np.array([o.loss for o in observations])
     free, *groups = [table[:, :-1][:, [column[0] == kind for column in columns]] for kind in kinds]
     shares, own = [SHARES[kind] for kind in design.kinds], design.kinds.index(CONFIGURATION)

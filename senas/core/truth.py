@@ -71,18 +71,19 @@ class Truth:
         """From a configuration to better ones by one choice at a time, until no choice betters it: each configuration
         within the caps that was looked at, and its loss."""
         looked: dict[Way, float] = {}
-        best, before, loss = way, None, self.loss(way)
+        best, before, loss, blocks = way, None, self.loss(way), self._blocks(way)
         while best != before:
             before = best
             for place, options in enumerate(self.options):
-                added = options + self._is_block[place] * (self.pairs[place] @ self._blocks(best))
+                added = options + self._is_block[place] * (self.pairs[place] @ blocks)
                 losses = loss + added - added[best[place]]
                 moved = [_with(best, place, n) for n in range(len(options))]
-                within = {each: float(value) for each, value in zip(moved, losses, strict=True) if self._fits(each)}
+                within = {each: value for each, value in zip(moved, losses.tolist(), strict=True) if self._fits(each)}
                 looked |= within
                 if within:
                     best = min(within, key=within.__getitem__)
                     loss = within[best]
+                    blocks[place] = self._is_block[place][best[place]]
         return looked
 
     def _blocks(self, way: Way) -> Array:

@@ -215,3 +215,12 @@ def test_standard_deviations_that_are_known_are_not_drawn():
     effects = fit(SPACE, seen, scales=scales)
     assert effects.scales == pytest.approx(scales)
     assert effects.draws.shape[0] == 5
+
+
+def test_a_design_that_has_met_other_trainings_gives_the_same_draws():
+    rng, met = np.random.default_rng(0), Design(SPACE)
+    seen = [Observation(config, n % 3, float(rng.normal())) for n, config in enumerate(drawn(rng, 20))]
+    fit(SPACE, seen[10:], effort=0.1, design=met)
+    one, other = fit(SPACE, seen, effort=0.1, design=met), fit(SPACE, seen, effort=0.1)
+    assert list(one.columns) == list(other.columns)
+    assert np.array_equal(one.draws, other.draws)
