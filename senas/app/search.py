@@ -113,6 +113,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             standing=setup.standing,
             constraints=setup.constraints,
             screen=screener,
+            beside=at_once(evaluator) - 1,
             after=partial(_replicate, setup, Confirmation(replicates_of(config), seeds_of(config)), {}),
         )
         search = Search(plan, proposer, evaluator, recorder, progress, trials=known)

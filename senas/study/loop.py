@@ -62,6 +62,8 @@ class Plan:
     constraints:  what a network may cost; one that costs more is rejected, and counts as no trial.
     screen:       asked of each configuration that a sampler proposed whether it is worth a training; one that is not
                   counts as a trial, pruned before its first epoch. None trains all.
+    beside:       trainings at most that are running when a job is pulled. A screener is told of no result that could
+                  have been one of them: after a kill it is asked again of what was running, and must answer the same.
     """
 
     trials: int
@@ -78,6 +80,7 @@ class Plan:
     before: Sequence[Wanted] = ()
     after: Callable[[Sequence[Trial]], Wanted | None] | None = None
     screen: Screen | None = None
+    beside: int = 0
 
 
 @dataclass(slots=True)
@@ -222,7 +225,11 @@ class Search:
         """What a screener finds out of what a sampler proposed; nothing of what somebody else wants to see trained."""
         if self.plan.screen is None or trial.origin not in SCREENED:
             return Screened({})
-        return self.plan.screen(job, self.trials)
+        before = [t for t in (*self.trials, *self.running) if t.number < trial.number and t.repeats is None]
+        begun = sorted(t.number for t in before if t.trained or t.status is Status.RUNNING)
+        late = begun[max(0, len(begun) - self.plan.beside) :]
+        told = [t for t in before if t.status is not Status.RUNNING and t.number not in late]
+        return self.plan.screen(job, told)
 
     def _remember(self, trial: Trial) -> None:
         """The truth first, then what can be rebuilt from it."""

@@ -1181,3 +1181,61 @@ def test_screened_out_ones_in_a_row_are_no_reason_to_leave_the_sampler(screened,
     one = screened(14, Screening(after=4))
     run(one)
     assert {trial.origin for trial in out(one)} == {"sampler"}
+
+
+class Two(PlantedEvaluator):
+    """Pulls a job while another one is running."""
+
+    def evaluate(self, jobs, report, listen):
+        coming, flying = iter(jobs), []
+        while True:
+            while len(flying) < 2 and (job := next(coming, None)) is not None:
+                flying.append(job)
+                self.jobs.append(job)
+            if not flying:
+                return
+            yield self.trained(flying.pop(0), report)
+
+
+class Known(Screening):
+    """What it says hangs on how many trials it is told of. Killed when it is asked for the `last` time."""
+
+    def __init__(self, last=0):
+        super().__init__()
+        self.last = last
+
+    def __call__(self, job, trials):
+        self.asked.append(trials)
+        if len(self.asked) == self.last:
+            raise ConnectionAbortedError
+        return Screened({}, "no contender" if len(trials) % 3 == 1 else "")
+
+
+@pytest.mark.parametrize("last", [2, 3, 4, 5, 7])
+def test_a_screener_says_the_same_of_what_was_running_when_the_search_was_killed(screened, run, planted, journal, last):
+    def ended(*screens):
+        journal.unlink(missing_ok=True)
+        for screen in screens:
+            made = screened(9, screen, evaluator=Two(planted), sampler="random")
+            made.plan = replace(made.plan, beside=1)
+            if screen.last:
+                with pytest.raises(ConnectionAbortedError):
+                    run(made)
+            else:
+                run(made)
+        return [(trial.number, trial.config, trial.status) for trial in made.proposer.trials()]
+
+    whole = ended(Known())
+    assert {status for *_, status in whole} == {Status.COMPLETE, Status.PRUNED}
+    assert ended(Known(last), Known()) == whole
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("objective", [None, Pareto(("val_loss", "se_params"))], ids=["one", "two"])
+def test_every_sampler_goes_on_beside_what_was_screened_out(screened, run, sampler, objective):
+    fields = {"sampler": sampler, **({"objective": objective} if objective else {})}
+    one = screened(16, Screening(after=11), **fields)
+    assert run(one) is Ending.BUDGET
+    assert sum(trial.counts for trial in one.trials) == 16
+    assert len(out(one)) >= 5
+    assert {trial.status for trial in one.trials} == {Status.COMPLETE, Status.PRUNED}
