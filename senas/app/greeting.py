@@ -93,7 +93,7 @@ def say_ended(
     terminal.say(f"\n{opening}")
     if rejected := sum(trial.status is Status.REJECTED for trial in trials):
         terminal.say(f"{rejected} proposals broke a constraint, and were not trained")
-    if screened_out := sum(trial.counts and not trial.trained for trial in trials):
+    if screened_out := sum(trial.screened_out for trial in trials):
         terminal.say(f"{screened_out} of the trials were no contenders by shared weights, and were not trained")
     if findings is None:
         terminal.say("no trial was trained to the end")

@@ -274,7 +274,7 @@ def _page(setup: Setup, findings: Findings) -> str:
 def _description(setup: Setup, trials: list[Trial], findings: Findings) -> str:
     config, pick = setup.config, findings.pick
     rejected = sum(trial.status is Status.REJECTED for trial in trials)
-    screened_out = sum(trial.counts and not trial.trained for trial in trials)
+    screened_out = sum(trial.screened_out for trial in trials)
     configurations = len(findings.points)
     again = len(findings.measured) - configurations
     named = f"**trial {pick.trial.number}**, {pick.trial.config.words(setup.sites).replace('|', '/')}"

@@ -263,7 +263,7 @@ def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:
         "failed": Status.FAILED,
     }
     counts = {words: sum(t.status is end and t.trained and t.proposed for t in trials) for words, end in ends.items()}
-    screened_out = sum(trial.screened_out and trial.repeats is None for trial in trials)
+    screened_out = sum(trial.screened_out for trial in trials)
     rejected = sum(trial.status is Status.REJECTED for trial in trials)
     return {
         **counts,

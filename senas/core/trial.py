@@ -111,12 +111,12 @@ class Trial:
     def trained(self) -> bool:
         """Whether its own training ended, well or not: not rejected, and not answered from an earlier one."""
         untrained = self.status in (Status.RUNNING, Status.REJECTED) or self.screened_out
-        return not untrained and self.repeats is None
+        return self.repeats is None and not untrained
 
     @property
     def screened_out(self) -> bool:
         """Whether a screener found it not worth a training: pruned before its first epoch."""
-        return self.status is Status.PRUNED and not self.curve
+        return self.status is Status.PRUNED and not self.curve and self.repeats is None
 
     @property
     def proposed(self) -> bool:
@@ -126,4 +126,4 @@ class Trial:
     @property
     def counts(self) -> bool:
         """Whether it counts towards `study.trials`: proposed, and trained or screened out."""
-        return self.proposed and (self.trained or (self.screened_out and self.repeats is None))
+        return self.proposed and (self.trained or self.screened_out)

@@ -18,9 +18,7 @@ SEARCH = [
     "tracking=none",
     "progress=false",
 ]
-RANKED = [*SEARCH, "trainer.epochs=2", "study.trials=48", "space.optional=false", "evaluator.workers=2"]
-RANKED += ["space.placement=[standard,pre,post,identity]", "space.reduction=[4]"]
-"""A space where everything has as many blocks, and where some late in the network do harm in so short a training."""
+RANKED = [*SEARCH, "trainer.epochs=2", "study.trials=44", "evaluator.workers=2"]
 
 
 def supernet(said):
@@ -72,15 +70,16 @@ def test_weights_are_not_shared_with_loaders_of_ones_own(senas, folder, monkeypa
 
 
 @pytest.mark.slow
-def test_where_nothing_is_to_be_told_apart_they_step_aside_and_all_is_trained(program, folder):
-    said = program(*SEARCH, "study.trials=33", "trainer.lr=0.00001")
+def test_where_they_rank_worse_than_counting_they_step_aside_and_all_is_trained(program, folder):
+    coarse = ["trainer.lr=0.03", "trainer.batch_size=256"]  # three steps: what a block costs then is all that counts
+    said = program(*SEARCH, *coarse, "study.trials=33")
     assert (said.returncode, said.stderr) == (0, "")
     *_, line = supernet(said.stdout)
     assert line.endswith("shared weights step aside, and every proposal is trained")
     tau, blocks, over = taus(line)
     assert over[1] <= 0
     assert over[0] == pytest.approx(tau[0] - blocks[0], abs=0.011)
-    assert "not trained" not in said.stdout
+    assert "no contender" not in said.stdout
     assert (folder / "runs" / "pilot" / "front.csv").exists()
 
 
@@ -99,8 +98,10 @@ def test_where_they_rank_most_proposals_are_not_trained(ranked):
     *_, line = supernet(said)
     assert line.endswith("shared weights rank the proposals")
     assert taus(line)[2][1] > 0
-    assert 7 <= said.count("not trained, no contender: shared_val_loss") <= 17
-    assert "48 trials in" in said
+    screened_out = said.count("not trained, no contender: shared_val_loss")
+    assert 5 <= screened_out <= 13  # of the 14 after the first 30
+    assert "44 trials in" in said
+    assert f"{screened_out} of the trials were no contenders by shared weights, and were not trained" in said
 
 
 @pytest.mark.slow
@@ -112,15 +113,15 @@ def test_killed_while_weights_are_trained_a_study_loses_nothing_and_ends_as_one_
     process.kill()
     process.communicate()
     killed = proposed("runs")
-    assert len(killed) == 30
+    assert len({config for _, config, *_ in killed}) == 30
     resumed = program(*RANKED)
     assert (resumed.returncode, resumed.stderr) == (0, "")
     whole, said = ranked
-    assert proposed("runs")[:30] == killed
+    assert proposed("runs")[: len(killed)] == killed
     assert proposed("runs") == proposed(whole)
     assert supernet(resumed.stdout)[-1] == supernet(said)[-1]
     front = [root / "pilot" / "front.csv" for root in (folder / "runs", whole)]
     assert front[0].read_text() == front[1].read_text()
-    further = program("resume", "study.name=pilot", "study.trials=50", "progress=false")
+    further = program("resume", "study.name=pilot", "study.trials=46", "progress=false")
     assert supernet(further.stdout)[0].startswith("supernet: shared weights of an earlier run, runs/pilot/shared-sandw")
     assert supernet(further.stdout)[-1] == supernet(said)[-1]
