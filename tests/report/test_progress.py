@@ -62,6 +62,12 @@ def test_a_pruned_trial_says_after_which_epoch(said, make, mixed):
     assert said(trial).startswith("trial   3  pruned after epoch 3: val loss 0.9000")
 
 
+def test_a_trial_that_was_screened_out_says_why(said, make, mixed, sites):
+    reason = "no contender: shared_val_loss 0.5000 is number 3 of 4 that cost no more"
+    trial = make(3, mixed, 0.9, status=Status.PRUNED, curve=(), scores={"se_params": 148.0}, reason=reason)
+    assert said(trial) == f"trial   3  not trained, {reason}: {mixed.words(sites)}"
+
+
 def test_a_failed_trial_says_why(said, make, mixed, sites):
     trial = make(3, mixed, 0.9, status=Status.FAILED, scores={}, failure=Failure.MEMORY, reason="out of memory")
     assert said(trial) == f"trial   3  failed, out of memory: {mixed.words(sites)}"
