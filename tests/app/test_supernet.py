@@ -48,6 +48,7 @@ def until(process, wanted):
     pytest.fail(f"it ended with {process.wait()} before it said {wanted}: {process.stderr.read()}")
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_with_another_evaluator_and_back(searched):
     assert searched("study.name=pilot", "study.trials=1").code == 0
     said = searched("study.name=pilot", "study.trials=1", "evaluator=supernet")
