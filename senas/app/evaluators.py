@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from senas.app.fingerprint import digest
 from senas.app.schema import EvaluatorConfig
 from senas.app.wiring import Setup
 from senas.core.ports import Evaluator
@@ -11,6 +12,8 @@ from senas.training.fused import Fused
 from senas.training.screener import Screener, Sharing
 from senas.training.side_by_side import one_of, side_by_side
 from senas.training.standalone import Standalone
+
+GP = "optuna.samplers.GPSampler"
 
 
 def evaluator_of(
@@ -58,6 +61,11 @@ def screener_of(setup: Setup, say: Callable[[str], None]) -> Screener | None:
             f"evaluator=supernet trains the first {config.trainings} configurations by themselves, and the space has "
             f"{setup.space.size}: nothing would be screened; evaluator=standalone"
         )
+    if setup.config.sampler.get("_target_") == GP:
+        raise ConfigError(
+            "evaluator=supernet ends proposals untrained, of which sampler=gp learns nothing: it proposes them again; "
+            "sampler=tpe, or evaluator=standalone"
+        )
     sharing = Sharing(
         trainings=config.trainings,
         sampling=config.sampling,
@@ -65,6 +73,7 @@ def screener_of(setup: Setup, say: Callable[[str], None]) -> Screener | None:
         epochs=config.epochs or setup.config.trainer.epochs,
         seed=setup.config.study.seed,
         folder=setup.folder.path,
+        study=digest(setup.fingerprint)[:6],
     )
     made = Screener(setup.evaluator, setup.space, Contenders.by(setup.objective, config.keep), sharing, say)
     if hindrance := made.hindrance():

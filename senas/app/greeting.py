@@ -80,11 +80,13 @@ def say_ended(
 ) -> None:
     """findings: None where no trial was trained to the end."""
     done = sum(trial.counts for trial in trials)
+    screened_out = sum(trial.screened_out for trial in trials)
     if ending is Ending.EXHAUSTED:
         within = " that are within the constraints" if setup.space.size != setup.space.product else ""
         seeds = seeds_of(setup.config).rotated
         each = f" with each of {seeds} seeds" if seeds > 1 else ""
-        opening = f"all {setup.space.size} configurations of the space{within} were tried{each}: the study is over"
+        tried = "trained or screened out" if screened_out else "tried"
+        opening = f"all {setup.space.size} configurations of the space{within} were {tried}{each}: the study is over"
     elif new == 0:
         more = command("resume", setup, f"study.trials={2 * done}")
         opening = f"the study has its {done} trials already; this goes on: {more}"
@@ -93,7 +95,7 @@ def say_ended(
     terminal.say(f"\n{opening}")
     if rejected := sum(trial.status is Status.REJECTED for trial in trials):
         terminal.say(f"{rejected} proposals broke a constraint, and were not trained")
-    if screened_out := sum(trial.screened_out for trial in trials):
+    if screened_out:
         terminal.say(f"{screened_out} of the trials were no contenders by shared weights, and were not trained")
     if findings is None:
         terminal.say("no trial was trained to the end")

@@ -63,7 +63,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
     evaluator = evaluator_of(
         setup.evaluator, config.evaluator, config.study.trials, terminal.say, pruned=stop_early is not None
     )
-    screener = screener_of(setup, terminal.say)
+    screener = None if only_audit else screener_of(setup, terminal.say)
     if (setup.folder.path / RESULTS).exists():
         raise StudyError(f"study.name: {setup.folder.path} holds trainings of senas train; give another name")
     start, outside = setup.start()
@@ -114,7 +114,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             constraints=setup.constraints,
             screen=screener,
             beside=at_once(evaluator) - 1,
-            after=partial(_replicate, setup, Confirmation(replicates_of(config), seeds_of(config)), {}),
+            after=partial(_replicate, setup, {}),
         )
         search = Search(plan, proposer, evaluator, recorder, progress, trials=known)
         ending: Ending | None = None
@@ -153,13 +153,12 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
     return setup, found
 
 
-def _replicate(
-    setup: Setup, confirmation: Confirmation, known: dict[int, Verdict], trials: Sequence[Trial]
-) -> Wanted | None:
+def _replicate(setup: Setup, known: dict[int, Verdict], trials: Sequence[Trial]) -> Wanted | None:
     """What to train again once the trials are there, or running; nothing where none came to its end.
 
     known:  the last verdict, by how many trials it read: several may be asked for before one more ended.
     """
+    confirmation = Confirmation(replicates_of(setup.config, trials), seeds_of(setup.config))
     ended = [trial for trial in trials if trial.status is not Status.RUNNING]
     if not confirmation.left(trials) or not setup.standing(ended).measured:
         return None

@@ -18,9 +18,12 @@ def seeds_of(config: SearchConfig) -> Seeds:
     return Seeds(config.study.seed, usual if config.study.seeds is None else config.study.seeds)
 
 
-def replicates_of(config: SearchConfig) -> int:
-    """How many replicates a study has at most: where study.confirm does not say, half as many as trials."""
-    return config.study.trials // 2 if config.study.confirm is None else config.study.confirm
+def replicates_of(config: SearchConfig, trials: Sequence[Trial]) -> int:
+    """How many replicates a study has at most: where study.confirm does not say, half as many as trials that were not
+    screened out."""
+    if config.study.confirm is not None:
+        return config.study.confirm
+    return max(0, config.study.trials - sum(trial.screened_out for trial in trials)) // 2
 
 
 def beside(trials: Sequence[Trial]) -> str:

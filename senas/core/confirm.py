@@ -45,7 +45,8 @@ class Confirmation:
         trials = verdict.standing.trials if trials is None else trials
         if not self.left(trials):
             return None
-        tried = {trial.config for trial in trials}  # also those that cost too much, or failed
+        # Also those that cost too much, or failed; not those that a screener disliked, or none of them would be random.
+        tried = {trial.config for trial in trials if not trial.screened_out}
         coming = Counter(trial.config for trial in trials if trial.status is Status.RUNNING)
         failures = Counter(trial.config for trial in trials if trial.status is Status.FAILED)
         failing = {config for config, count in failures.items() if count >= FAILURES}

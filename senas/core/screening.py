@@ -38,7 +38,7 @@ class Screened(NamedTuple):
 
 
 Screen = Callable[[Job, Sequence[Trial]], Screened]
-"""Asked of each proposal before it is trained, with the trials that ended. Its answer hangs on nothing else."""
+"""Asked of each proposal before it is trained, with trials that ended. Its answer hangs on nothing else."""
 
 
 class Compared(NamedTuple):

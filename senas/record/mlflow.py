@@ -161,7 +161,8 @@ class MlflowRecorder:
         One that was recorded before is left as it is. Never raises because of MLflow.
         """
         self._unsaid.pop(trial.number, None)
-        self._short = trial.seconds < SHORT_SECONDS
+        if trial.trained:
+            self._short = trial.seconds < SHORT_SECONDS
         self._waiting.append((trial, hypervolume))
         self._front = frozenset(front)
         self._try(self._catch_up)

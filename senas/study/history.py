@@ -15,11 +15,13 @@ class History:
 
     seeds:        that proposals take.
     constraints:  what closed forms rule out by them was never there to be tried.
+    screens:      whether proposals are screened; where they are not by now, what was screened out is still to be tried.
     counted:      how many count towards the total.
     """
 
     seeds: Seeds
     constraints: Constraints
+    screens: bool = False
     counted: int = 0
     trained: dict[SEConfig, list[Trial]] = field(default_factory=dict)  # or rejected; not those that repeat another
     tried: set[tuple[SEConfig, int]] = field(default_factory=set)  # with a seed that proposals take
@@ -27,8 +29,9 @@ class History:
 
     def add(self, trial: Trial) -> None:
         self.counted += trial.counts
-        if trial.repeats is None:
-            self.trained.setdefault(trial.config, []).append(trial)
+        if trial.repeats is not None or (trial.screened_out and not self.screens):
+            return
+        self.trained.setdefault(trial.config, []).append(trial)
         if self.constraints.rules_out(trial.scores):
             return
         if trial.status is Status.REJECTED and trial.config not in self.too_slow:
@@ -41,11 +44,13 @@ class History:
         """The trial that already answers this one: same configuration, same seed. The setting is the study's.
 
         What a network costs does not depend on the seed: one that was rejected is, with every seed. One that a screener
-        found not worth a training is no answer to who asks for that training by name.
+        found not worth a training is no answer to who asks for that training by name, and none where it was trained.
         """
-        by_name = isinstance(asked, Wanted) or not asked.proposed
-        same = (trial for trial in self.trained.get(asked.config, ()) if not (by_name and trial.screened_out))
-        return next((t for t in same if t.seed == asked.seed or t.status is Status.REJECTED), None)
+        same = self.trained.get(asked.config, ())
+        answers = [t for t in same if t.seed == asked.seed or t.status is Status.REJECTED]
+        if isinstance(asked, Wanted) or not asked.proposed:
+            answers = [trial for trial in answers if not trial.screened_out]
+        return min(answers, key=lambda trial: trial.screened_out, default=None)
 
     def exhausts(self, size: int, running: Iterable[Trial]) -> bool:
         """Whether, with these that are running, all of so many configurations were tried with every seed."""

@@ -108,7 +108,9 @@ class Search:
     def run(self, interrupt: Interrupt) -> Ending:
         """Raises EvaluationError where three trials in a row fail alike, KeyboardInterrupt when interrupted."""
         self.trials = [trial for trial in self.proposer.trials() if trial.status is not Status.RUNNING]
-        self.running, self.held, self.history = [], [], History(self.plan.seeds, self.plan.constraints)
+        screens = self.plan.screen is not None
+        self.running, self.held = [], []
+        self.history = History(self.plan.seeds, self.plan.constraints, screens)
         for trial in self.trials:
             self.history.add(trial)
         self.standing = self.plan.standing(self.trials)

@@ -187,10 +187,11 @@ class OptunaProposer:
         if new is not None:
             return new, self.seeds.of(number)
         costly = {trial.config for trial in trials if trial.status is Status.REJECTED}  # with any seed
-        for seed in self.seeds:
-            new = self._draw(costly | {trial.config for trial in trials if trial.seed == seed}, number)
-            if new is not None:
-                return new, seed
+        for there in (trials, [trial for trial in trials if not trial.screened_out]):  # these are the last to be left
+            for seed in self.seeds:
+                new = self._draw(costly | {trial.config for trial in there if trial.seed == seed}, number)
+                if new is not None:
+                    return new, seed
         raise SpaceError(f"all {self.space.size} configurations of the search space were tried")
 
     def _draw(self, tried: set[SEConfig], number: int) -> SEConfig | None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 
 from senas.core.config import SEConfig
 from senas.core.objective import Scores, bare
@@ -44,6 +44,7 @@ class Sharing:
     sampling:   which configurations a step of the optimizer is on: one of SAMPLINGS.
     distill:    whether the others of a step learn from the first one.
     folder:     where the shared weights are kept, so that a study that is resumed need not train them again.
+    study:      which study they are of, as part of a file's name.
     """
 
     trainings: int
@@ -52,12 +53,13 @@ class Sharing:
     epochs: int
     seed: int
     folder: Path
+    study: str = ""
 
     @property
     def file(self) -> Path:
-        """Named by all that a study may change of how they are trained."""
-        distilled = "-distilled" * self.distill
-        return self.folder / f"shared-{self.sampling}{distilled}-{self.epochs}-epochs.safetensors"
+        """Named by all that they are trained with: the study, and what it may change of that."""
+        parts = ("shared", self.study, self.sampling, "distilled" * self.distill, str(self.epochs), "epochs")
+        return self.folder / f"{'-'.join(part for part in parts if part)}.safetensors"
 
 
 @dataclass
@@ -78,8 +80,8 @@ class Screener:
     aside: bool = False
     scores: dict[SEConfig, Scores] | None = None
     first: tuple[SEConfig, ...] = ()
-    supernet: Supernet = field(init=False)
-    calibration: list[tuple[Tensor, Tensor]] = field(init=False)
+    supernet: Supernet | None = None
+    calibration: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def hindrance(self) -> str:
         """Why weights cannot be shared here, as a key with its value; empty where they can."""
@@ -92,13 +94,11 @@ class Screener:
             alone = trained_first(trials, self.sharing.trainings, self.contenders.metric)
             if len(alone) < self.sharing.trainings:
                 return Screened({})
-            with self.own.surroundings():
-                self.aside = not self._ranks(alone)
-            if self.aside:
-                return Screened({})
+            self._try(lambda: self._compare(alone))
+        if self.aside or not self._try(lambda: self._measured(job.config)):
+            return Screened({})
         assert self.scores is not None
-        with self.own.surroundings():
-            found = self._measured(job.config)
+        found = self.scores[job.config]
         if not self._finite(found):
             return Screened({})  # it may be the fault of the shared weights
         known = {trial.config: trial.scores for trial in trials if trial.status is Status.COMPLETE}
@@ -107,22 +107,33 @@ class Screener:
         reason = self.contenders.reason(job.config, {**job.costs, **found}, {**first, **seen})
         return Screened(found, reason)
 
-    def _ranks(self, alone: dict[SEConfig, float]) -> bool:
-        """Makes the shared weights, and says whether they rank these configurations as their own trainings do."""
+    def _try(self, what: Callable[[], object]) -> bool:
+        """Whether it could be done; where it could not, shared weights step aside."""
         try:
-            self._train()
-            start = time.monotonic()
-            self.scores, self.first = {}, tuple(alone)
-            shared = [self._measured(config) for config in alone]
+            with self.own.surroundings():
+                what()
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            self.say(f"supernet: shared weights do not fit into memory ({first_line(error)}), {LOST}")
-            return False
+            why = "do not fit into memory" if out_of_memory(error) else "cannot be trained or measured here"
+            self.say(f"supernet: shared weights {why} ({first_line(error)}), {LOST}")
+            self._step_aside()
+        return not self.aside
+
+    def _step_aside(self) -> None:
+        """For good; what they took is free again."""
+        self.aside, self.supernet, self.calibration = True, None, []
+
+    def _compare(self, alone: dict[SEConfig, float]) -> None:
+        """Makes the shared weights, which step aside where they do not rank these configurations as their own trainings
+        do."""
+        self._train()
+        start = time.monotonic()
+        self.scores, self.first = {}, tuple(alone)
+        shared = [self._measured(config) for config in alone]
         self.say(f"supernet: {len(alone)} configurations measured with them in {time.monotonic() - start:.1f} s")
         if lost := sum(not self._finite(scores) for scores in shared):
             self.say(f"supernet: with shared weights {lost} of {len(alone)} losses are not finite, {LOST}")
-            return False
+            self._step_aside()
+            return
         name, sign = self.contenders.shared, -1 if bare(self.contenders.metric) != self.contenders.metric else 1
         found = worth(
             Compared(
@@ -133,7 +144,8 @@ class Screener:
             seed=self.sharing.seed,
         )
         self.say(found.words)
-        return found.ranks
+        if not found.ranks:
+            self._step_aside()
 
     def _finite(self, scores: Scores) -> bool:
         return math.isfinite(scores.get(self.contenders.shared, math.nan))
@@ -141,6 +153,7 @@ class Screener:
     def _measured(self, config: SEConfig) -> Scores:
         """The score that ranks, by shared weights."""
         assert self.scores is not None
+        assert self.supernet is not None
         if config not in self.scores:
             validation = map(self._near, self.own.data.val_dataloader())
             scores = measured(self.supernet, config, self.calibration, validation, self.own.metrics)
@@ -161,13 +174,11 @@ class Screener:
         own.data.reside(trainer.strategy.root_device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(sharing.seed)
-            self.supernet = Supernet(
-                own.build(), own.traced, cargo_of_space(self.space), sliced=True, seed=sharing.seed
-            )
-            net = self.supernet.net
+            supernet = Supernet(own.build(), own.traced, cargo_of_space(self.space), sliced=True, seed=sharing.seed)
+            self.supernet, net = supernet, supernet.net
             if own.recipe.channels_last:
                 net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if not self._kept():
+            if not self._kept(net):
                 steps = SAMPLINGS[sharing.sampling](self.space, sharing.seed)
                 self.say(
                     f"supernet: training weights that all configurations share, {sharing.epochs} epochs, "
@@ -175,7 +186,7 @@ class Screener:
                     f"{len(next(steps))} configurations each"
                 )
                 start = time.monotonic()
-                task = Shared(self.supernet, steps, own.recipe, distill=sharing.distill)
+                task = Shared(supernet, steps, own.recipe, distill=sharing.distill)
                 with interruptible():
                     trainer.fit(task, train_dataloaders=self._batches(own.data.augmentation))
                 save_weights(net.state_dict(), sharing.file)
@@ -185,14 +196,19 @@ class Screener:
         batches = (self._near((images, labels)) for images, labels, *_ in self._batches(Augmentation()))
         self.calibration = [batch for batch, _ in zip(batches, range(enough), strict=False)]
 
-    def _kept(self) -> bool:
-        """Whether an earlier run left them, in which case they are there again."""
+    def _kept(self, net: nn.Module) -> bool:
+        """Whether an earlier run left them, in which case they are there again, in the precision that they had."""
         if not self.sharing.file.exists():
             return False
         try:
-            self.supernet.net.load_state_dict(load(self.sharing.file.read_bytes()))
-        except (SafetensorError, RuntimeError):  # a disk that failed, or another version of the backbone's library
+            kept = load(self.sharing.file.read_bytes())
+        except SafetensorError:  # a disk that failed
             return False
+        shapes = [{name: tensor.shape for name, tensor in state.items()} for state in (kept, net.state_dict())]
+        if shapes[0] != shapes[1]:  # of another version of the backbone's library
+            return False
+        net.to(next(tensor.dtype for tensor in kept.values() if tensor.is_floating_point()))
+        net.load_state_dict(kept)
         self.say(f"supernet: shared weights of an earlier run, {self.sharing.file}")
         return True
 
@@ -204,6 +220,7 @@ class Screener:
 
     def _near(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """On the device of the weights, in their precision."""
+        assert self.supernet is not None
         weight = next(self.supernet.net.parameters())
         images, labels = batch
         return images.to(weight), labels.to(weight.device)

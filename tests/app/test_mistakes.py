@@ -196,6 +196,10 @@ SEARCH = [
     (["tracking.name=diary"], 'tracking.name: there is no "diary"; there are mlflow, none'),
     (["tracking.experiment="], "tracking.experiment is empty"),
     (
+        ["evaluator=supernet", "study.trials=99", "sampler=gp"],
+        "evaluator=supernet ends proposals untrained, of which sampler=gp learns nothing: it proposes them again; sam",
+    ),
+    (
         ["evaluator=supernet", "study.trials=99", "space.per=network"],
         "evaluator=supernet trains the first 30 configurations by themselves, and the space has 7: nothing would be",
     ),

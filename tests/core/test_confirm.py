@@ -117,6 +117,14 @@ def test_so_many_at_random_places_are_enough_and_one_fewer_is_not():
     assert asked(claims(enough, leads=TWO), trials) is None
 
 
+def test_places_that_a_screener_disliked_are_as_random_as_others():
+    claimed, others = claims({NONE: 9, ONE: 9}, leads=ONE), {}
+    for status in (Status.PRUNED, Status.FAILED):
+        first = asked(claimed).config
+        others[status] = asked(claimed, [trial(first, status=status)]).config == first
+    assert others == {Status.PRUNED: True, Status.FAILED: False}
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.REJECTED])
 def test_places_that_were_tried_in_vain_are_not_tried_again(status):
     tried = [trial(at(layer11="r2 pre"), status=status), trial(at(layer20="r2 pre"), status=status)]

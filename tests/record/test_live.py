@@ -116,6 +116,15 @@ def test_a_trial_that_was_followed_is_recorded_as_one_that_was_not(opened, store
     assert (followed.info.status, followed.info.end_time) == ("FINISHED", 1_700_000_012_500)
 
 
+@pytest.mark.parametrize("fields", [{"status": Status.PRUNED, "curve": ()}, {"repeats": 1}], ids=["screened", "again"])
+def test_one_that_was_not_trained_says_nothing_of_how_long_the_next_one_takes(opened, store, running, trial, fields):
+    recorder = opened()
+    recorder.record(trial(1, seconds=60.0), [1], 0.1)
+    recorder.record(trial(2, seconds=0.0, **fields), [1], 0.1)
+    recorder.begin(running)
+    assert [run.info.status for run in store.trials].count("RUNNING") == 1
+
+
 def test_short_epochs_are_written_with_their_trial(opened, store, running, trial, monkeypatch):
     recorder = opened()
     recorder.begin(running)

@@ -6,6 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from senas.core.config import SEConfig
 from senas.core.constraint import Constraints
 from senas.core.seeds import Seeds
 from senas.core.trial import AUDIT, CONFIRM, SAMPLER, Failure, Status, Trial
@@ -39,9 +40,9 @@ def trials(space, sites):
     return made
 
 
-def histories(trials):
+def histories(trials, screens=True):
     """After each trial, with those up to it."""
-    history = History(SEEDS, BOUNDS)
+    history = History(SEEDS, BOUNDS, screens)
     for number, trial in enumerate(trials, 1):
         history.add(trial)
         yield history, trials[:number]
@@ -57,16 +58,18 @@ def test_the_earlier_trial_of_the_same_training_answers_or_a_rejected_one_of_any
     for history, there in histories(trials):
         asked = trials[len(there) % len(trials)]
         same = [trial for trial in there if trial.repeats is None and trial.config == asked.config]
+        same = [trial for trial in same if trial.seed == asked.seed or trial.status is Status.REJECTED]
+        trained = [trial for trial in same if not trial.screened_out]
         if not asked.proposed:  # whoever asks by name wants it trained
-            same = [trial for trial in same if not trial.screened_out]
-        expected = next((t for t in same if t.seed == asked.seed or t.status is Status.REJECTED), None)
+            same = trained
+        expected = next(iter([*trained, *same]), None)
         assert history.earlier(asked) is expected
         answered += expected is not None
     assert 20 < answered < 120
 
 
 def exhausted(there, size):
-    inside = [trial for trial in there if not BOUNDS.rules_out(trial.scores)]
+    inside = [trial for trial in there if trial.repeats is None and not BOUNDS.rules_out(trial.scores)]
     too_slow = {trial.config for trial in inside if trial.status is Status.REJECTED}
     tried = {(t.config, t.seed) for t in inside if t.config not in too_slow and t.seed in SEEDS}
     return len(tried) + len(too_slow) * SEEDS.rotated >= size * SEEDS.rotated
@@ -75,9 +78,34 @@ def exhausted(there, size):
 def test_all_were_tried_where_each_seed_was_or_one_was_too_slow(trials):
     found = set()
     for history, there in histories(trials):
-        running = [replace(t, status=Status.RUNNING, scores={}) for t in trials[len(there) : len(there) + 2]]
+        begun = {(trial.config, trial.seed): trial for trial in trials[len(there) : len(there) + 2]}.values()
+        running = [replace(trial, status=Status.RUNNING, scores={}, repeats=None) for trial in begun]
         for size in range(1, 10):
             expected = exhausted([*there, *running], size)
             assert history.exhausts(size, running) is expected
             found.add((size, expected))
     assert {(1, True), (9, False), (5, True), (5, False)} <= found
+
+
+def of(number, status, **fields):
+    curve = ({},) if status is Status.COMPLETE else ()
+    return Trial(number=number, status=status, config=SEConfig(), seed=3, curve=curve, **fields)
+
+
+def test_the_training_of_what_was_screened_out_answers_and_not_that_it_was():
+    history = History(SEEDS, BOUNDS, screens=True)
+    out, trained = of(0, Status.PRUNED), of(1, Status.COMPLETE, origin=AUDIT)
+    history.add(out)
+    assert history.earlier(of(9, Status.RUNNING)) is out
+    history.add(trained)
+    assert history.earlier(of(9, Status.RUNNING)) is trained
+
+
+def test_where_nothing_is_screened_any_more_what_was_screened_out_is_still_to_be_tried():
+    for screens in (True, False):
+        history = History(Seeds(3, 1), BOUNDS, screens)
+        history.add(of(0, Status.PRUNED))
+        history.add(of(1, Status.PRUNED, repeats=0))
+        assert (history.earlier(of(9, Status.RUNNING)) is not None) is screens
+        assert history.exhausts(1, ()) is screens
+        assert history.counted == 1

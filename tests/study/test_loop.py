@@ -1167,6 +1167,16 @@ def test_asked_for_by_name_what_was_screened_out_is_trained(screened, run):
     assert two.trials[-1].status is Status.COMPLETE
 
 
+def test_nothing_screens_any_more_and_what_was_screened_out_is_trained(screened, run, space):
+    few = screened(space.size, Screening(after=space.size - 4), sampler="random")
+    run(few)
+    gone = {trial.config for trial in out(few)}
+    assert gone
+    two = screened(space.size + len(gone), None, sampler="random")
+    assert run(two) is Ending.BUDGET
+    assert gone <= {job.config for job in two.evaluator.jobs}
+
+
 def test_failures_are_in_a_row_also_where_proposals_are_screened_out_between(screened, run):
     class Every(Screening):
         def __call__(self, job, trials):

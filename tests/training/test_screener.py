@@ -5,6 +5,7 @@ import random
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from senas.core.block import Placement
 from senas.core.objective import MINUS, Penalized
@@ -152,9 +153,12 @@ def test_the_same_study_gets_the_same_answers_whatever_came_later(screening, agr
 def test_weights_that_are_shared_in_another_way_are_others(screening):
     names = {
         screening(**options).sharing.file.name
-        for options in ({}, {"epochs": 2}, {"sampling": "sandwich"}, {"sampling": "sandwich", "distill": True})
+        for options in (
+            *({}, {"epochs": 2}, {"study": "abc"}, {"sampling": "sandwich"}),
+            {"sampling": "sandwich", "distill": True},
+        )
     }
-    assert len(names) == 4
+    assert len(names) == 5
 
 
 def test_a_file_that_holds_no_weights_is_written_anew(screening, trained, configs):
@@ -192,13 +196,54 @@ def test_what_does_not_fit_into_memory_is_said_and_all_is_trained(screening, tra
     ]
 
 
-def test_another_mistake_is_not_taken_for_it(screening, trained, configs, monkeypatch):
+def test_a_network_that_cannot_share_its_weights_costs_no_search(screening, trained, configs, monkeypatch):
     def wrong(*_, **__):
         raise RuntimeError("shapes differ")
 
     monkeypatch.setattr(screener, "Supernet", wrong)
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        asked(screening(), configs[FIRST], trained(range(FIRST)))
+    one = screening()
+    assert asked(one, configs[FIRST], trained(range(FIRST))) == Screened({})
+    assert one.said[0].startswith(
+        "supernet: shared weights cannot be trained or measured here (shapes differ), so shar"
+    )
+
+
+def test_memory_that_is_short_later_lets_all_others_be_trained_and_is_free_again(
+    screening, agreeing, configs, kept, monkeypatch
+):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    one = screening(folder=kept)
+    asked(one, configs[FIRST], agreeing)
+    monkeypatch.setattr(screener, "measured", full)
+    assert asked(one, configs[-1], agreeing) == Screened({})
+    assert one.said[-1].startswith("supernet: shared weights do not fit into memory")
+    assert (one.supernet, one.calibration) == (None, [])
+    said = list(one.said)
+    assert asked(one, configs[FIRST], agreeing) == Screened({})
+    assert one.said == said
+
+
+def test_weights_of_another_network_are_not_begun_with(screening, kept, agreeing):
+    one, other = screening(), screening(folder=kept)
+    other._train()
+    weights = load_file(other.sharing.file)
+    last = list(weights)[-1]
+    save_file({**{name: 1 + weight for name, weight in weights.items()}, last: torch.zeros(99)}, one.sharing.file)
+    one._train()
+    found = load_file(one.sharing.file)
+    assert all(torch.equal(found[name], weight) for name, weight in weights.items())
+
+
+def test_weights_are_measured_in_the_precision_they_were_trained_in(screening, kept, agreeing):
+    one, other = screening(), screening(folder=kept)
+    other._train()
+    weights = load_file(other.sharing.file)
+    save_file({name: w.double() if w.is_floating_point() else w for name, w in weights.items()}, one.sharing.file)
+    one._train()
+    assert {weight.dtype for weight in one.supernet.net.parameters()} == {torch.float64}
+    assert one.calibration[0][0].dtype == torch.float64
 
 
 def test_a_metric_of_which_more_is_better_ranks_the_other_way_round(screening, evaluator, trained, configs, kept):
