@@ -39,8 +39,7 @@ def fronts(script):
 @pytest.fixture
 def truth(fronts):
     loss = {"none": 1.0, "small": 0.8, "large": 0.5, "bad": 1.2}
-    fresh = {config: np.array([each - 0.1, each + 0.1]) for config, each in loss.items()}
-    return fronts.Truth.of(fresh, {"none": 0.0, "small": 10.0, "large": 50.0, "bad": 20.0}, 100.0, "none")
+    return fronts.Truth(loss, {"none": 0.0, "small": 10.0, "large": 50.0, "bad": 20.0}, 100.0, "none")
 
 
 def points(fronts, truth, **claimed):
@@ -71,7 +70,65 @@ def test_claiming_more_that_is_not_taken_changes_nothing(fronts, truth):
     assert truth.followed([*few, *points(fronts, truth, large=0.6)]) == truth.followed(few)
 
 
-def test_what_is_non_dominated_is_so_by_the_fresh_seeds(truth):
+@pytest.fixture
+def anew(fronts):
+    """Gives what was trained with 8 seeds each: true losses of configurations whose SE parameters are 10, 20, ..."""
+
+    def made(losses, noise, seed=0):
+        true = {"none": 1.0} | {f"c{n}": loss for n, loss in enumerate(losses)}
+        rng = np.random.default_rng(seed)
+        fresh = {config: loss + noise * rng.normal(size=8) for config, loss in true.items()}
+        params = {config: 10.0 * n for n, config in enumerate(true)}
+        return fronts.Anew(fresh, params, 10.0 * (len(losses) + 2), "none")
+
+    return made
+
+
+def areas(anew, losses, configs, times=300):
+    """Mean area over `times` drawings of the fresh seeds, its standard error, and the mean area by the seeds' means."""
+    drawn = [anew(losses, 0.1, seed) for seed in range(times)]
+    each = [one.hypervolume(configs).mean() for one in drawn]
+    return np.mean(each), np.std(each) / times**0.5, np.mean([one.means.area(configs) for one in drawn])
+
+
+@pytest.mark.parametrize("claimed", [2, 6])
+def test_claiming_what_is_as_good_as_no_se_adds_nothing_however_much_of_it(anew, claimed):
+    mean, error, of_means = areas(anew, [1.0] * 12, [f"c{n}" for n in range(claimed)])
+    assert abs(mean) < 3 * error
+    assert of_means > 10 * error  # what the maximum over noisy means would have made of it
+
+
+def test_what_is_truly_better_has_about_its_true_area(anew, fronts):
+    losses = [0.9, 0.8, 0.75, 1.0, 1.1]
+    one, claim = anew(losses, 0.0), [f"c{n}" for n in range(5)]
+    true = fronts.Truth({"none": 1.0} | dict(zip(claim, losses, strict=True)), one.params, one.largest, "none")
+    assert one.hypervolume(claim) == pytest.approx([true.area(claim)] * 8)
+    mean, error, _ = areas(anew, losses, claim)
+    assert 0.9 * true.area(claim) < mean < true.area(claim) + 2 * error
+
+
+def test_no_seed_values_what_it_chose(anew):
+    one = anew([1.0], 0.1)
+    one.fresh["c0"][:] = one.fresh["none"] + 0.001
+    one.fresh["c0"][3] -= 100.0
+    areas = one.hypervolume(["c0"])
+    assert areas[3] == 0  # by none of the other seeds it is better than no SE
+    assert (np.delete(areas, 3) < 0).all()  # which those have to pay for that are valued by what this seed chose
+
+
+def test_a_single_fresh_seed_cannot_be_split(fronts):
+    with pytest.raises(ValueError, match="at least 2, got 1"):
+        fronts.halves(1)
+
+
+def test_what_is_followed_is_valued_by_each_seed(fronts, anew):
+    one = anew([0.8, 0.6], 0.1)
+    claim = [fronts.Point("c0", 0.9, 10.0), fronts.Point("c1", 0.5, 20.0)]
+    assert one.followed(claim).shape == (8,)
+    assert one.followed(claim).mean() == pytest.approx(one.means.followed(claim))
+
+
+def test_what_is_non_dominated_is_so_by_the_losses(truth):
     assert truth.non_dominated() == {"none", "small", "large"}
 
 

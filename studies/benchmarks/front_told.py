@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from fronts import Fresh, Point, Truth, equals, lowest
+from fronts import Anew, Point, Truth, equals, lowest
 
 SIDES = ("plain", "senas")
 COLOURS = {"plain": "#8c959f", "senas": "#1f6feb"}
@@ -25,16 +25,16 @@ def summary(found: dict) -> dict:
     fresh = {config: np.array(losses[:seeds]) for config, losses in found["fresh"].items()}
     params = {p[0]: p[2] for run in runs for claim in run["claims"] for p in claim["points"]} | {"none": 0.0}
     fresh = {config: fresh[config] for config in params}
-    truth = Truth.of(fresh, params, found["largest"], "none")
-    if truth.whole == 0:
-        raise SystemExit("by the fresh seeds nothing that was claimed is better than no SE: no areas to compare")
-    rng = np.random.default_rng(0)
-    redrawn = [Truth.of(fresh, params, found["largest"], "none", rng.integers(seeds, size=seeds)) for _ in range(DRAWS)]
+    anew = Anew(fresh, params, found["largest"], "none")
     ends = {side: _ends(runs, side) for side in SIDES}
     seconds = {time: {side: _grid(ends[side], lambda end, t=time: end[t]) for side in SIDES} for time in TIMES}
-    made: dict = {"truth": _truth(fresh, truth), "ends": [], "equal": {}}
+    rng = np.random.default_rng(0)
+    picks = [rng.integers(seeds, size=seeds) for _ in range(DRAWS)]
+    made: dict = {"truth": _truth(anew), "ends": [], "equal": {}}
     for value in VALUES:
-        curves, others = _curves(ends, truth, value), [_curves(ends, each, value) for each in redrawn]
+        areas = _areas(ends, anew, value)
+        curves = {side: each.mean(-1) for side, each in areas.items()}
+        others = [{side: each[..., pick].mean(-1) for side, each in areas.items()} for pick in picks]
         error = {side: np.std([each[side].mean(0) for each in others], axis=0, ddof=1) for side in SIDES}
         for side in SIDES:
             for n, trials in enumerate(ends[side]):
@@ -44,10 +44,12 @@ def summary(found: dict) -> dict:
         for time in TIMES if value == "hypervolume" else TIMES[:1]:
             equal = equals(seconds[time], curves, others, trials)
             made["equal"][f"{value}, {time}"] = [
-                {key: None if of == np.inf else of for key, of in vars(each).items()} for each in equal
+                {key: None if of == np.inf else of for key, of in vars(each).items()}
+                | {"points": {side: _points(ends[side], getattr(each, side), time) for side in SIDES}}
+                for each in equal
             ]
     for row in made["ends"]:
-        row |= _claims(ends[row["side"]][row["trials"]], truth, found["largest"])
+        row |= _claims(ends[row["side"]][row["trials"]], anew.means, found["largest"])
     return made
 
 
@@ -81,13 +83,25 @@ def _grid(ends: dict[int, list[dict]], of) -> np.ndarray:
     return np.array([[of(end) for end in each] for each in ends.values()]).T
 
 
-def _curves(ends: dict[str, dict[int, list[dict]]], truth: Truth, value: str) -> dict[str, np.ndarray]:
-    """Per cent of the area of the best front that could be made of all that was measured anew: (studies, ends)."""
+def _areas(ends: dict[str, dict[int, list[dict]]], anew: Anew, value: str) -> dict[str, np.ndarray]:
+    """Of the claims by each fresh seed, nats on average over the SE parameters: (studies, ends, seeds)."""
     areas = {
-        "hypervolume": lambda end: truth.area([point.config for point in end["points"]]),
-        "followed": lambda end: truth.followed(end["points"]),
+        "hypervolume": lambda end: anew.hypervolume([point.config for point in end["points"]]),
+        "followed": lambda end: anew.followed(end["points"]),
     }
-    return {side: 100 * _grid(ends[side], areas[value]) / (truth.whole or np.inf) for side in ends}
+    return {
+        side: np.array([[areas[value](end) for end in each] for each in ends[side].values()]).swapaxes(0, 1)
+        / anew.largest
+        for side in ends
+    }
+
+
+def _points(ends: dict[int, list[dict]], seconds: float, time: str) -> float:
+    """How many points a side claims by then, on average over its studies; at its last end where it never gets there."""
+    for each in ends.values():
+        if np.mean([end[time] for end in each]) >= seconds:
+            break
+    return statistics.mean(len(end["points"]) for end in each)
 
 
 def _row(rows: list[dict], side: str, trials: int) -> dict:
@@ -118,7 +132,8 @@ def _claims(ends: list[dict], truth: Truth, largest: float) -> dict:
 PICKS = {"lowest": 0.0, "penalised": PENALTY}
 
 
-def _truth(fresh: Fresh, truth: Truth) -> dict:
+def _truth(anew: Anew) -> dict:
+    fresh, truth, whole = anew.fresh, anew.means, anew.hypervolume(list(anew.fresh)) / anew.largest
     errors = [losses.std(ddof=1) / len(losses) ** 0.5 for losses in fresh.values()]
     apart = [(losses - fresh["none"]) for config, losses in fresh.items() if config != "none"]
     best = min(truth.loss, key=lambda config: truth.loss[config])
@@ -126,6 +141,8 @@ def _truth(fresh: Fresh, truth: Truth) -> dict:
     return {
         "configurations": len(fresh),
         "seeds": len(fresh["none"]),
+        "whole": float(whole.mean()),
+        "whole_error": float(whole.std(ddof=1) / len(whole) ** 0.5),
         "no_se": truth.loss["none"],
         "lowest": truth.loss[best],
         "lowest_config": best,
@@ -146,17 +163,20 @@ def told(found: dict) -> list[str]:
     made = found["summary"]
     truth, studies = made["truth"], len({run["study"] for run in whole(found)})
     lines = [
-        "{configurations} configurations with {seeds} fresh seeds each: no SE {no_se:.4f}, the lowest {lowest:.4f} "
-        "({lowest_config}); sd between configurations {spread:.4f}, standard error of one {error:.4f}, of its "
-        "difference from no SE {error_from_no_se:.4f}".format(**truth),
-        f"areas in % of the front of them all; {studies} studies a side: mean (lowest to highest) +- error of the "
-        "fresh seeds; other columns: median (lowest to highest)",
+        "{configurations} configurations with {seeds} fresh seeds each: no SE {no_se:.4f}, the lowest mean "
+        "{lowest:.4f} ({lowest_config}); sd between configurations {spread:.4f}, standard error of one {error:.4f}, of "
+        "its difference from no SE {error_from_no_se:.4f}".format(**truth),
+        f"areas in mnat, on average over up to {found['largest']:.0f} SE parameters; hypervolume: one half of the "
+        "fresh seeds says what is on the front, the other what that is worth; what is no better than no SE has 0. "
+        f"Of the front of them all: {1000 * truth['whole']:.2f} +- {1000 * truth['whole_error']:.2f}",
+        f"{studies} studies a side: mean (lowest to highest) +- error of the fresh seeds; other columns: median "
+        "(lowest to highest)",
         "",
-        "| side | trials | trainings | wall, s | processors, s | hypervolume, % | as claimed, % |",
+        "| side | trials | trainings | wall, s | processors, s | hypervolume, mnat | as claimed, mnat |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in made["ends"]:
-        areas = [f"{_span(row[value], '.1f', 'mean')} +- {row[f'{value}_error']:.1f}" for value in VALUES]
+        areas = [f"{_span(_mnat(row[value]), '.2f', 'mean')} +- {1000 * row[f'{value}_error']:.2f}" for value in VALUES]
         times = [_span(row[time], ".1f") for time in TIMES]
         cells = [row["side"], row["trials"], _span(row["trainings"], ".0f"), *times, *areas]
         lines.append(f"| {' | '.join(map(str, cells))} |")
@@ -176,13 +196,15 @@ def told(found: dict) -> list[str]:
             "",
             f"Equal {name}: seconds, and how many times as long plain takes (90 % interval)",
             "",
-            "| as good as | level, % | plain, s | senas, s | plain / senas |",
+            "| as good as | level, mnat | plain, s (points) | senas, s (points) | plain / senas |",
             "| --- | ---: | ---: | ---: | ---: |",
         ]
         for each in rows:
             ratio = f"{_times(each['ratio'])} ({_times(each['low'])} to {_times(each['high'])})"
-            cells = [f"{each['side']}, {each['trials']} trials", f"{each['level']:.1f}"]
-            cells += [_seconds(each[side]) for side in SIDES]
+            if each["level"] <= 0:
+                ratio = "no SE is as good"
+            cells = [f"{each['side']}, {each['trials']} trials", f"{1000 * each['level']:.2f}"]
+            cells += [f"{_seconds(each[side])} ({each['points'][side]:.1f})" for side in SIDES]
             lines.append(f"| {' | '.join([*cells, ratio])} |")
     return lines
 
@@ -191,6 +213,10 @@ def _span(of: dict[str, float], how: str, which: str = "median") -> str:
     if of["lowest"] == of["highest"]:
         return f"{of[which]:{how}}"
     return f"{of[which]:{how}} ({of['lowest']:{how}} to {of['highest']:{how}})"
+
+
+def _mnat(of: dict[str, float]) -> dict[str, float]:
+    return {key: 1000 * nats for key, nats in of.items()}
 
 
 def _seconds(seconds: float | None) -> str:
@@ -210,20 +236,22 @@ def draw(found: dict, path: Path) -> None:
             walls = [row["wall"]["median"] for row in rows]
             colour = COLOURS[side]
             panel.fill_between(
-                walls, [row[value]["lowest"] for row in rows], [row[value]["highest"] for row in rows],
+                walls, [1000 * row[value]["lowest"] for row in rows], [1000 * row[value]["highest"] for row in rows],
                 color=colour, alpha=0.15, linewidth=0,
             )  # fmt: skip
-            errors = [row[f"{value}_error"] for row in rows]
-            panel.errorbar(walls, [row[value]["mean"] for row in rows], errors, color=colour, marker="o", markersize=4)
-            for row, wall in zip(rows, walls, strict=True):
+            means = [1000 * row[value]["mean"] for row in rows]
+            errors = [1000 * row[f"{value}_error"] for row in rows]
+            panel.errorbar(walls, means, errors, color=colour, marker="o", markersize=4)
+            for row, wall, mean in zip(rows, walls, means, strict=True):
                 panel.annotate(
-                    str(row["trials"]), (wall, row[value]["mean"]), (0, -11), textcoords="offset points", fontsize=7,
+                    str(row["trials"]), (wall, mean), (0, -11), textcoords="offset points", fontsize=7,
                     color=colour, ha="center",
                 )  # fmt: skip
+        panel.axhline(0, color="black", linewidth=0.5)  # no SE
         panel.set_xscale("log")
         panel.set_xlabel("wall time of the command, s (numbers: trials)")
-    panels[0].set_ylabel("true hypervolume of what is claimed, %")
-    panels[1].set_ylabel("true area by taking what is claimed, %")
+    panels[0].set_ylabel("true hypervolume of what is claimed, mnat")
+    panels[1].set_ylabel("true area by taking what is claimed, mnat")
     front = made["truth"]["front"]
     panels[2].step([p[1] for p in front], [p[2] for p in front], where="post", color="black", label="measured anew")
     for side in SIDES:

@@ -207,5 +207,7 @@ if __name__ == "__main__":
             setattr(given, name, size)
     if not given.out:
         given.out = str(HERE / f"time_to_front{'' if given.data == 'digits' else f'_{given.data}'}")
+    if given.fresh < 2:
+        parser.error(f"--fresh must be at least 2, got {given.fresh}: half of them values what the rest chose")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the command that runs ends too
     main(given)
