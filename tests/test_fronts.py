@@ -27,13 +27,18 @@ def script():
         return sys.modules[name]
 
     yield loaded
-    for name in ("fronts", "plain", "plain_front"):
+    for name in ("fronts", "front_told", "plain", "plain_front"):
         sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")
 def fronts(script):
     return script("fronts")
+
+
+@pytest.fixture(scope="module")
+def told(script, fronts):
+    return script("front_told")
 
 
 @pytest.fixture
@@ -149,6 +154,20 @@ def test_what_was_reached_once_counts(fronts):
 
 def test_a_level_above_the_curve_is_never_reached(fronts):
     assert fronts.reached(31, [1.0, 10.0, 100.0], [10, 20, 30]) == float("inf")
+
+
+def run(side, study, seconds, *claims):
+    """As time_to_front.py writes it; a claim: after so many trials, and its points. Processors: twice the seconds."""
+    made = [{"trials": n, "seconds": seconds * n / claims[-1][0], "points": points} for n, points in claims]
+    costs = {"wall_seconds": seconds, "cpu_seconds": 2 * seconds}
+    trials = claims[-1][0]
+    return {"side": side, "study": study, "trials": trials, "trainings": trials + trials // 2, **costs, "claims": made}
+
+
+def test_a_pick_that_is_not_on_the_front_of_front_csv_is_not_claimed(told):
+    rows = [["none", 0.5, 0.0], ["a", 0.4, 10.0], ["picked", 0.45, 20.0], ["b", 0.3, 30.0]]
+    (end,) = told._ends([run("senas", 0, 10.0, (4, rows))], "senas")[4]
+    assert [point.config for point in end["points"]] == ["none", "a", "b"]
 
 
 def equal(fronts, plain, senas):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from fronts import Anew, Point, Truth, equals, lowest
+from fronts import Anew, Point, Truth, claim_of, equals, lowest
 
 SIDES = ("plain", "senas")
 COLOURS = {"plain": "#8c959f", "senas": "#1f6feb"}
@@ -67,12 +67,16 @@ def whole(found: dict) -> list[dict]:
 
 def _ends(runs: list[dict], side: str) -> dict[int, list[dict]]:
     """By number of trials: of each study its claim, and the seconds until it. Of the processors' time of a command a
-    claim before its end has the same share as of wall time."""
+    claim before its end has the same share as of wall time.
+
+    What a claim says itself to be beaten is not claimed: front.csv lists the recommended pick although it may not be on
+    the front, and it would be a point more than the other side has.
+    """
     ends: dict[int, list[dict]] = {}
     for run in sorted((r for r in runs if r["side"] == side), key=lambda r: (r["trials"], r["study"])):
         for claim in run["claims"]:
             share = claim["seconds"] / run["wall_seconds"]
-            points = [Point(*point) for point in claim["points"]]
+            points = claim_of([Point(*point) for point in claim["points"]])
             trainings = run["trainings"] if side == "senas" else claim["trials"]
             end = {"wall": claim["seconds"], "processors": share * run["cpu_seconds"], "trainings": trainings}
             ends.setdefault(claim["trials"], []).append(end | {"points": points})
@@ -258,10 +262,10 @@ def draw(found: dict, path: Path) -> None:
         ended = max(
             (run for run in whole(found) if (run["side"], run["study"]) == (side, 0)), key=lambda run: run["trials"]
         )
-        last = ended["claims"][-1]["points"]
-        panels[2].plot([p[2] for p in last], [p[1] for p in last], "x", color=COLOURS[side], label=f"{side} claims")
-        true = [np.mean(found["fresh"][p[0]]) for p in last]
-        panels[2].plot([p[2] for p in last], true, "o", color=COLOURS[side], label=f"{side}, true", markersize=4)
+        last = claim_of([Point(*point) for point in ended["claims"][-1]["points"]])
+        params, true = [p.params for p in last], [np.mean(found["fresh"][p.config]) for p in last]
+        panels[2].plot(params, [p.claimed for p in last], "x", color=COLOURS[side], label=f"{side} claims")
+        panels[2].plot(params, true, "o", color=COLOURS[side], label=f"{side}, true", markersize=4)
     panels[2].set_xlabel("SE parameters")
     panels[2].set_ylabel("validation loss (study 0, most trials)")
     panels[2].legend(fontsize=7, frameon=False)

@@ -6,9 +6,9 @@
 
 ResNet-8, default space and recipe, validation loss and SE parameters. plain_front.py runs once a study, and what it
 claims after n trials is the front of its n trainings; senas runs once for each number of trials, with the replicates
-that it makes by default, and claims what front.csv holds. Each configuration that either ever claimed is trained with
-seeds that neither used. What the file has already is not run again: a run that was broken off goes on, `--studies 8`
-adds to five, and `--figure` reads the studies that are whole.
+that it makes by default, and claims what front.csv holds but for a pick that others there beat. Each configuration that
+either ever claimed is trained with seeds that neither used. What the file has already is not run again: a run that was
+broken off goes on, `--studies 8` adds to five, and `--figure` reads the studies that are whole.
 """
 
 import argparse
