@@ -2,9 +2,11 @@
 
 import importlib.util
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
 from senas.core.block import Placement
@@ -27,7 +29,7 @@ def script():
         return sys.modules[name]
 
     yield loaded
-    for name in ("fronts", "front_told", "plain", "plain_front"):
+    for name in ("fronts", "front_told", "measured", "time_to_front", "plain", "plain_front"):
         sys.modules.pop(name, None)
 
 
@@ -200,12 +202,155 @@ def test_studies_that_are_paired_are_drawn_together(fronts):
     assert apart[-1].low < 1 < apart[-1].high
 
 
-def test_the_plain_front_is_of_the_default_space_of_resnet_8(script):
+@pytest.mark.parametrize(
+    ("plain", "senas", "drawn"),
+    [
+        # plain is at 2 after 100, 46 or 32 s, by which of its studies are drawn: none, one, both are the second
+        ([[0.0, 2.0], [0.0, 4.0]], [[1.0, 2.0]] * 2, [5.0, 10 ** (5 / 3) / 20, 10**1.5 / 20]),
+        # senas's level is 1, after 5 s, or 2, or 3, after 20 s each
+        ([[0.0, 3.0]] * 2, [[1.0, 1.0], [1.0, 3.0]], [10 ** (4 / 3) / 5, 10 ** (5 / 3) / 20, 5.0]),
+    ],
+)
+def test_an_interval_holds_what_drawing_studies_anew_comes_to(fronts, plain, senas, drawn):
+    seconds = {"plain": np.tile([10.0, 100.0], (2, 1)), "senas": np.tile([5.0, 20.0], (2, 1))}
+    values, trials = {"plain": np.array(plain), "senas": np.array(senas)}, {"plain": [8, 64], "senas": [4, 32]}
+    end = fronts.equals(seconds, values, [values] * 400, trials)[-1]
+    assert end.ratio == pytest.approx(drawn[1])  # both studies: half of the draws; the others a fourth each
+    assert [end.low, end.high] == pytest.approx([min(drawn), max(drawn)])
+    end = fronts.equals(seconds, values, [values] * 400, trials, share=0.4)[-1]
+    fourths = sorted([drawn[0], drawn[1], drawn[1], drawn[2]])
+    assert [end.low, end.high] == pytest.approx(fourths[1:3])  # the 30 % and 70 % quantiles
+
+
+def test_an_interval_holds_what_drawing_fresh_seeds_anew_comes_to(fronts):
+    seconds = {"plain": np.tile([10.0, 100.0], (2, 1)), "senas": np.tile([5.0, 20.0], (2, 1))}
+    trials = {"plain": [8, 64], "senas": [4, 32]}
+    by_level = [{"plain": np.tile([0.0, 4.0], (2, 1)), "senas": np.tile([1.0, level], (2, 1))} for level in (2.0, 4.0)]
+    end = fronts.equals(seconds, by_level[0], [by_level[0]] * 50 + [by_level[1]] * 50, trials)[-1]
+    assert (end.ratio, end.low, end.high) == pytest.approx((10**1.5 / 20, 10**1.5 / 20, 5.0))
+
+
+@pytest.fixture
+def found():
+    """Two studies that are whole and one that is not; the fresh seeds agree on all differences."""
+    none, a, b, bad = ["none", 0.5, 0.0], ["a", 0.4, 10.0], ["b", 0.3, 30.0], ["bad", 0.45, 20.0]
+    true = {"none": 0.5, "a": 0.4, "b": 0.3, "bad": 0.6}
+    return {
+        "setting": {"budgets": [2], "data": "digits"},
+        "largest": 100.0,
+        "fresh": {config: [loss, loss + 0.1, loss - 0.1, loss] for config, loss in true.items()},
+        "runs": [
+            run("plain", 0, 40.0, (2, [none, a]), (4, [none, a, b])),
+            run("plain", 1, 80.0, (2, [bad]), (4, [b])),
+            run("plain", 2, 1.0, (2, [b]), (4, [b])),
+            run("senas", 0, 10.0, (2, [none, a, bad, b])),
+            run("senas", 1, 20.0, (2, [a])),
+        ],
+    }
+
+
+def test_a_summary_has_areas_times_and_points_of_the_studies_that_are_whole(told, found):
+    ends = {(row["side"], row["trials"]): row for row in told.summary(found)["ends"]}
+    means = {key: [row[value]["mean"] for value in told.VALUES] for key, row in ends.items()}
+    assert means == {
+        ("plain", 2): pytest.approx([(0.09 + 0) / 2, (0.09 - 0.08) / 2]),  # a: 0.1 x 90 %; bad: -0.1 x 80 %
+        ("plain", 4): pytest.approx([(0.16 + 0.14) / 2] * 2),  # a and b: 0.1 x 20 % + 0.2 x 70 %
+        ("senas", 2): pytest.approx([(0.16 + 0.09) / 2] * 2),
+    }
+    assert all(row[f"{value}_error"] == pytest.approx(0) for row in ends.values() for value in told.VALUES)
+    senas = ends["senas", 2]
+    assert [senas[key]["mean"] for key in ("wall", "processors", "trainings")] == [15.0, 30.0, 3.0]
+    assert [senas[key]["mean"] for key in ("claimed", "non_dominated")] == [2.0, 2.0]
+    assert (senas["hypervolume"]["lowest"], senas["hypervolume"]["highest"]) == pytest.approx((0.09, 0.16))
+    assert ends["plain", 4]["wall"]["lowest"] == 40.0
+
+
+def test_a_summary_has_the_time_and_the_points_of_each_side_to_equal_values(told, found):
+    for time, each in (("wall", 1), ("processors", 2)):
+        rows = {(row["side"], row["trials"]): row for row in told.summary(found)["equal"][f"hypervolume, {time}"]}
+        plain = 30 * 2 ** ((0.125 - 0.045) / (0.15 - 0.045))  # between its mean ends, after 30 and 60 s
+        senas = rows["senas", 2]
+        assert (senas["level"], senas["plain"], senas["senas"]) == pytest.approx((0.125, each * plain, each * 15.0))
+        assert senas["ratio"] == pytest.approx(plain / 15)
+        assert senas["points"] == {"plain": 2.0, "senas": 2.0}
+        assert (rows["plain", 4]["senas"], rows["plain", 4]["ratio"]) == (None, 0.0)
+        assert rows["plain", 2]["points"] == {"plain": 1.5, "senas": 2.0}
+
+
+def test_a_level_that_no_se_has_too_is_called_that(told, found):
+    found["runs"] = [*map(worthless, found["runs"])]
+    found["summary"] = told.summary(found)
+    assert any("no SE is as good" in line for line in told.told(found))
+
+
+def worthless(run):
+    return {**run, "claims": [{**claim, "points": [["bad", 0.1, 20.0]]} for claim in run["claims"]]}
+
+
+@pytest.fixture(scope="module")
+def space():
+    """The default one of ResNet-8 for small images, and its sites."""
+    sites = trace(named("resnet8", classes=10, channels=3), (3, 12, 12)).sites
+    places = (Placement.STANDARD, Placement.PRE, Placement.POST)
+    return search_space(sites, Axes(reduction=(4, 16), placement=places)), sites
+
+
+@pytest.fixture(scope="module")
+def time_to_front(script, told):
+    script("measured")
+    return script("time_to_front")
+
+
+def test_a_front_is_read_from_front_csv(time_to_front, tmp_path):
+    (tmp_path / "front.csv").write_text("se_params,blocks,expected_val_loss,n\n0,none,0.5,3\n40,a.0=4,0.4,2\n")
+    assert time_to_front.front_csv(tmp_path / "front.csv") == [["none", 0.5, 0.0], ["a.0=4", 0.4, 40.0]]
+
+
+TRAINED = [
+    *[("none", 0.5), ("r16 standard", 0.4), ("r4 standard", 0.45), ("r16 post", 0.2)],
+    *[("r4 standard", 0.3), ("r4 post", 0.1)],
+]
+"""What plain_front.py trained in a study: one choice for all sites, and its loss."""
+MIN = "minimize"
+
+
+@pytest.fixture
+def sides(time_to_front, script, space, tmp_path):
+    """Of a folder with that study; each training took 2 s and ended 3 s after the one before."""
     script("plain")
     plain = script("plain_front")
-    traced = trace(named("resnet8", classes=10, channels=3), (3, 12, 12))
-    places = (Placement.STANDARD, Placement.PRE, Placement.POST)
-    space = search_space(traced.sites, Axes(reduction=(4, 16), placement=places))
+    made = time_to_front.Sides.__new__(time_to_front.Sides)
+    made.space, made.sites = space
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="plain", directions=[MIN, MIN])
+    for number, (choice, loss) in enumerate(TRAINED):
+        trial = optuna.trial.create_trial(
+            params=dict.fromkeys(plain.SITES, choice),
+            distributions=dict.fromkeys(plain.SITES, optuna.distributions.CategoricalDistribution(plain.CHOICES)),
+            values=[loss, float(made.space.draw(lambda *_, choice=choice: choice).params(made.sites))],
+        )
+        trial.datetime_start = datetime.fromtimestamp(1000 + 3 * number)
+        trial.datetime_complete = datetime.fromtimestamp(1002 + 3 * number)
+        study.add_trial(trial)
+    return made
+
+
+def test_the_plain_script_claims_the_front_of_its_first_trainings(sides, tmp_path):
+    ends, claims = sides._front_of_trainings(tmp_path, began=990.0)
+    assert ends == [12.0, 15.0, 18.0, 21.0, 24.0, 27.0]
+    assert [(claim["trials"], claim["seconds"]) for claim in claims] == [(4, 21.0), (6, 27.0)]
+    none, few, many = ("none", 0.5), ("r16 post", 0.2), ("r4 post", 0.1)
+    for claim, expected in zip(claims, ([none, few], [none, few, many]), strict=True):
+        configs = [sides.space.draw(lambda *_, choice=choice: choice) for choice, _ in expected]
+        losses = [loss for _, loss in expected]
+        assert sorted(claim["points"], key=lambda point: point[2]) == [
+            [str(config), loss, config.params(sides.sites)] for config, loss in zip(configs, losses, strict=True)
+        ]
+
+
+def test_the_plain_front_is_of_the_default_space_of_resnet_8(script, space):
+    script("plain")
+    plain = script("plain_front")
+    space, sites = space
     asked = {}
     space.draw(lambda name, options: asked.setdefault(name, options)[0])
     assert list(asked) == plain.SITES
@@ -213,4 +358,4 @@ def test_the_plain_front_is_of_the_default_space_of_resnet_8(script):
     for option in plain.CHOICES:
         config = space.draw(lambda name, _, option=option: option)
         everywhere = plain.ResNet(dict.fromkeys(plain.SITES, option), channels=3)
-        assert everywhere.se_parameters() == config.params(traced.sites)
+        assert everywhere.se_parameters() == config.params(sites)
