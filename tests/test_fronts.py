@@ -1,6 +1,7 @@
 """What claimed fronts come to, of studies/benchmarks/fronts.py, and the plain script's front."""
 
 import importlib.util
+import json
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from senas.core.space import Axes, search_space
 from senas.model.backbones import named
 from senas.model.sites import trace
 
+OURS = ("fronts", "front_told", "measured", "shared_weights", "time_to_front", "trials_per_hour")
 BENCHMARKS = Path(__file__).parents[1] / "studies" / "benchmarks"
 
 
@@ -29,7 +31,7 @@ def script():
         return sys.modules[name]
 
     yield loaded
-    for name in ("fronts", "front_told", "measured", "time_to_front", "plain", "plain_front"):
+    for name in (*OURS, "plain", "plain_front"):
         sys.modules.pop(name, None)
 
 
@@ -39,7 +41,12 @@ def fronts(script):
 
 
 @pytest.fixture(scope="module")
-def told(script, fronts):
+def measured(script):
+    return script("measured")
+
+
+@pytest.fixture(scope="module")
+def told(script, fronts, measured):
     return script("front_told")
 
 
@@ -172,6 +179,60 @@ def test_a_pick_that_is_not_on_the_front_of_front_csv_is_not_claimed(told):
     assert [point.config for point in end["points"]] == ["none", "a", "b"]
 
 
+@pytest.fixture
+def machine(measured, monkeypatch):
+    """Says on which processor the next session is."""
+
+    def on(cpu, load=0.5):
+        here = {"cpu": cpu, "cores": 2, "gpu": None, "system": "Linux", "load_before": [load]}
+        monkeypatch.setattr(measured, "machine", lambda: here)
+        monkeypatch.setattr(measured, "versions", lambda: {"senas": f"load {load}", "torch": "2"})
+        return here
+
+    return on
+
+
+def test_a_run_that_goes_on_keeps_what_was_measured_with_what(measured, machine):
+    found = {"rounds": [{}]}
+    first = machine("one", 0.1)
+    assert measured.begin_session(found) == 0
+    second = machine("one", 0.9)
+    assert measured.begin_session(found) == 1
+    assert [each["machine"] for each in found["sessions"]] == [first, second]
+    assert [each["versions"]["senas"] for each in found["sessions"]] == ["load 0.1", "load 0.9"]
+    lines = measured.told_sessions(found, [{"session": 0}, {"session": 1}, {"session": 1}])
+    assert "load before 0.1" in lines[0]
+    assert "load before 0.9" in lines[1]
+    assert [line.partition(": ")[2] for line in lines] == ["1 runs", "2 runs"]
+
+
+def test_a_file_from_before_there_were_sessions_goes_on_as_one_that_has_them(measured, machine):
+    old = {"machine": machine("one", 0.1), "versions": {"senas": "before"}, "when": "2026-01-01"}
+    found = {"rounds": [{}], **old}
+    assert measured.sessions(found) == [old]
+    machine("one", 0.9)
+    assert measured.begin_session(found) == 1
+    assert found["sessions"][0] == old
+    assert set(found) == {"rounds", "sessions"}
+
+
+def test_another_processor_is_refused_in_one_line(measured, machine):
+    found = {"rounds": [{}], "machine": machine("one"), "versions": {}, "when": "2026-01-01"}
+    machine("two")
+    with pytest.raises(SystemExit, match=r"^the file was measured on one, this is two: .*; give another --out$"):
+        measured.begin_session(found)
+    assert "machine" in found
+
+
+def test_trials_per_hour_draws_files_from_before_there_were_sessions(script, measured, tmp_path):
+    found = json.loads((BENCHMARKS / "trials_per_hour_4000.json").read_text())
+    assert "sessions" not in found
+    trials_per_hour = script("trials_per_hour")
+    assert any("AMD EPYC, 2 cores" in line and "4 runs" in line for line in trials_per_hour.told(found))
+    trials_per_hour.draw(found, tmp_path / "drawn.png")
+    assert (tmp_path / "drawn.png").exists()
+
+
 def equal(fronts, plain, senas):
     seconds = {"plain": np.tile([10.0, 100.0], (3, 1)), "senas": np.tile([5.0, 25.0], (3, 1))}
     values = {"plain": np.tile(plain, (3, 1)), "senas": np.tile(senas, (3, 1))}
@@ -237,6 +298,7 @@ def found():
     true = {"none": 0.5, "a": 0.4, "b": 0.3, "bad": 0.6}
     return {
         "setting": {"budgets": [2], "data": "digits"},
+        "sessions": [],
         "largest": 100.0,
         "fresh": {config: [loss, loss + 0.1, loss - 0.1, loss] for config, loss in true.items()},
         "runs": [
@@ -297,7 +359,6 @@ def space():
 
 @pytest.fixture(scope="module")
 def time_to_front(script, told):
-    script("measured")
     return script("time_to_front")
 
 

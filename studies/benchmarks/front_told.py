@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from fronts import Anew, Point, Truth, claim_of, equals, lowest
+from measured import sessions, told_sessions
 
 SIDES = ("plain", "senas")
 COLOURS = {"plain": "#8c959f", "senas": "#1f6feb"}
@@ -167,6 +168,7 @@ def told(found: dict) -> list[str]:
     made = found["summary"]
     truth, studies = made["truth"], len({run["study"] for run in whole(found)})
     lines = [
+        *told_sessions(found, whole(found)),
         "{configurations} configurations with {seeds} fresh seeds each: no SE {no_se:.4f}, the lowest mean "
         "{lowest:.4f} ({lowest_config}); sd between configurations {spread:.4f}, standard error of one {error:.4f}, of "
         "its difference from no SE {error_from_no_se:.4f}".format(**truth),
@@ -274,7 +276,6 @@ def draw(found: dict, path: Path) -> None:
     panels[0].legend(fontsize=8, frameon=False)
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(
-        f"{found['setting']['data']}, {found['machine']['cpu']}, {found['machine']['cores']} cores", fontsize=9
-    )
+    machine = sessions(found)[0]["machine"]
+    figure.suptitle(f"{found['setting']['data']}, {machine['cpu']}, {machine['cores']} cores", fontsize=9)
     figure.savefig(path, dpi=130)

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "optuna", "mlflow", "numpy")
 HERE = Path(__file__).resolve().parent
@@ -144,6 +146,47 @@ def versions() -> dict[str, str]:
         **{name: metadata.version(name) for name in PACKAGES},
         "senas": commit or metadata.version("senas"),
     }
+
+
+def sessions(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Machine with its load, versions and day of each time that something was added to a file of results.
+
+    What was added names its place here as its session; what names none is of the first. Files that were written before
+    there were sessions have one, at their top.
+    """
+    if "sessions" in found:
+        return list(found["sessions"])
+    return [{key: found[key] for key in SESSION}] if "machine" in found else []
+
+
+def begin_session(found: dict[str, Any]) -> int:
+    """Adds one to a file's sessions; its place there. Ends where the file is of another processor."""
+    known, here = sessions(found), machine()
+    for each in known:
+        if each["machine"]["cpu"] != here["cpu"]:
+            raise SystemExit(
+                f"the file was measured on {each['machine']['cpu']}, this is {here['cpu']}: their times do not "
+                "compare; give another --out"
+            )
+    for key in SESSION:
+        found.pop(key, None)
+    now = {"machine": here, "versions": versions(), "when": time.strftime("%Y-%m-%d", time.gmtime())}
+    found["sessions"] = [*known, now]
+    return len(known)
+
+
+SESSION = ("machine", "versions", "when")
+
+
+def told_sessions(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each session in which any of the rows was measured."""
+    counts = Counter(row.get("session", 0) for row in rows)
+    return [
+        "{when}, {machine[cpu]}, {machine[cores]} cores, load before {machine[load_before][0]}, "
+        "senas {versions[senas]}, torch {versions[torch]}: {} runs".format(counts[n], **each)
+        for n, each in enumerate(sessions(found))
+        if counts[n]
+    ]
 
 
 def _nvidia(field: str) -> str | None:

@@ -27,7 +27,7 @@ import numpy as np
 import optuna
 from front_told import draw, summary, told
 from fronts import Point, claim_of
-from measured import SENAS, Cost, cost, environment, machine, plain, versions
+from measured import SENAS, Cost, begin_session, cost, environment, plain
 
 from senas.app.bench import bench, space_on
 from senas.app.calls import called
@@ -61,7 +61,7 @@ def measured(args: argparse.Namespace, file: Path) -> dict:
     found = json.loads(file.read_text()) if file.exists() else {"setting": setting, "runs": [], "fresh": {}}
     if found["setting"] != setting:
         raise SystemExit(f"{file} is of another setting: {found['setting']}; give another --out, or remove it")
-    found |= {"machine": machine(), "versions": versions(), "when": time.strftime("%Y-%m-%d", time.gmtime())}
+    session = begin_session(found)
     with tempfile.TemporaryDirectory() as scratch:
         sides = Sides(args, Path(scratch))
         found |= {"largest": sides.space.largest_params, "seeds_that_judge": [FRESH, FRESH + args.fresh - 1]}
@@ -73,9 +73,11 @@ def measured(args: argparse.Namespace, file: Path) -> dict:
             runs = [("plain", args.trials), *(("senas", trials) for trials in args.budgets)]
             for side, trials in runs if study % 2 == 0 else reversed(runs):
                 if not any((r["side"], r["study"], r["trials"]) == (side, study, trials) for r in found["runs"]):
-                    found["runs"].append(sides.run(side, study, trials, threads))
+                    found["runs"].append({**sides.run(side, study, trials, threads), "session": session})
                     keep(found, file)
             for config, losses in sides.fresh(claimed(found["runs"]), found["fresh"], args.fresh):
+                added = len(losses) - len(found["fresh"].get(config, []))
+                found["sessions"][session].setdefault("fresh", {})[config] = added
                 found["fresh"][config] = losses
                 keep(found, file)
     return found

@@ -17,7 +17,6 @@ import signal
 import statistics
 import sys
 import tempfile
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from measured import SENAS, cost, environment, machine, plain, versions
+from measured import SENAS, begin_session, cost, environment, plain, sessions, told_sessions
 from scipy.stats import t
 
 from senas.training.datasets import fashion_mnist
@@ -51,7 +50,7 @@ def main(args: argparse.Namespace) -> None:
     found = json.loads(file.read_text()) if file.exists() else {"setting": setting, "rounds": [], "accuracy": {}}
     if found["setting"] != setting:
         raise SystemExit(f"{file} is of another setting: {found['setting']}; give another --out, or remove it")
-    found |= {"machine": machine(), "versions": versions(), "when": time.strftime("%Y-%m-%d", time.gmtime())}
+    session = begin_session(found)
 
     def keep() -> None:
         found["summary"] = summary(found)
@@ -67,13 +66,15 @@ def main(args: argparse.Namespace) -> None:
             for side in sides if number % 2 == 0 else reversed(sides):
                 if not any(row["round"] == number and row["side"] == side.name for row in found["rounds"]):
                     spent = bench.search(side, number, workers)
-                    found["rounds"].append({"round": number, "side": side.name, "trials": args.trials, **asdict(spent)})
+                    row = {"round": number, "side": side.name, "session": session, "trials": args.trials}
+                    found["rounds"].append({**row, **asdict(spent)})
                     seconds = f"{spent.wall_seconds:.0f} s, {spent.cpu_seconds:.0f} s of processors"
                     print(f"round {number}, {side.name}: {seconds}", flush=True)
                     keep()
         for side in sides:
             if args.seeds and len(found["accuracy"].get(side.name, ())) != args.seeds:
                 found["accuracy"][side.name] = bench.accuracies(side, workers)
+                found["sessions"][session].setdefault("accuracy", []).append(side.name)
                 keep()
     for line in told(found):
         print(line)
@@ -217,7 +218,8 @@ def difference(plain: np.ndarray, senas: np.ndarray) -> dict[str, float]:
 
 def told(found: dict) -> list[str]:
     sides = found["summary"]["sides"]
-    lines = [f"| | {' | '.join(sides)} |", f"| --- |{' ---: |' * len(sides)}"]
+    lines = told_sessions(found, found["rounds"])
+    lines += ["", f"| | {' | '.join(sides)} |", f"| --- |{' ---: |' * len(sides)}"]
     for key in ("trials_per_hour", "trials_per_cpu_hour", "peak_mib", "gpu_mib"):
         cells = ["{median:.1f} ({lowest:.1f} to {highest:.1f})".format(**made[key]) for made in sides.values()]
         lines.append(f"| {key.replace('_', ' ')} | {' | '.join(cells)} |")
@@ -253,8 +255,9 @@ def draw(found: dict, path: Path) -> None:
     for panel in panels:
         panel.set_xticks(range(len(made)), list(names.values()), fontsize=8)
         panel.spines[["top", "right"]].set_visible(False)
-    where = found["machine"]["gpu"] if found["setting"]["accelerator"] == "gpu" else None
-    figure.suptitle(f"{where or found['machine']['cpu']}, {found['machine']['cores']} cores", fontsize=9)
+    machine = sessions(found)[0]["machine"]
+    where = machine["gpu"] if found["setting"]["accelerator"] == "gpu" else None
+    figure.suptitle(f"{where or machine['cpu']}, {machine['cores']} cores", fontsize=9)
     figure.savefig(path, dpi=130)
 
 
