@@ -233,6 +233,16 @@ def test_trials_per_hour_draws_files_from_before_there_were_sessions(script, mea
     assert (tmp_path / "drawn.png").exists()
 
 
+def test_running_one_sampling_keeps_the_rows_of_the_others(script, tmp_path):
+    keep, file = script("shared_weights").keep, tmp_path / "shared_weights.json"
+    for sampling, seed, tau in [("blocks", 0, 0.1), ("fair", 0, 0.2), ("fair", 1, 0.3), ("fair", 0, 0.4)]:
+        keep({"sampling": sampling, "seed": seed, "tau": tau}, file)
+    rows = json.loads(file.read_text())
+    assert [(row["sampling"], row["seed"], row["tau"]) for row in rows] == [
+        *[("blocks", 0, 0.1), ("fair", 0, 0.4), ("fair", 1, 0.3)]
+    ]
+
+
 def equal(fronts, plain, senas):
     seconds = {"plain": np.tile([10.0, 100.0], (3, 1)), "senas": np.tile([5.0, 25.0], (3, 1))}
     values = {"plain": np.tile(plain, (3, 1)), "senas": np.tile(senas, (3, 1))}

@@ -1,7 +1,7 @@
 """What weights shared by all configurations say of each: Kendall's tau against stand-alone trainings.
 
     python studies/benchmarks/shared_weights.py            # every sampling; prints a table, writes shared_weights.json
-    python studies/benchmarks/shared_weights.py fair
+    python studies/benchmarks/shared_weights.py fair       # one; rows of others in the file stay
     python studies/benchmarks/shared_weights.py --random   # against configurations drawn at random
 
 Cued digits, resnet8, the default space and trainer. The stand-alone trainings are those of studies/cued_digits: 188
@@ -73,7 +73,7 @@ def main(names: list[str], seeds: int, *, at_random: bool) -> None:
     result = AT_RANDOM.with_suffix(".json") if at_random else RESULT
     print(f"{sum(len(configs) for configs, _ in studies)} configurations in {len(studies)} studies", flush=True)
     blocks = {config: -float(len(config)) for configs, _ in studies for config in configs}
-    rows = [_row("number of SE blocks", 0, 0.0, 0.0, studies, blocks)]
+    keep(_row("number of SE blocks", 0, 0.0, 0.0, studies, blocks), result)
     for name, seed in itertools.product(names or VARIANTS, range(seeds)):
         sampling, distill = VARIANTS[name]
         torch.manual_seed(seed)
@@ -95,8 +95,14 @@ def main(names: list[str], seeds: int, *, at_random: bool) -> None:
         start = time.perf_counter()
         losses = {config: measured(supernet, config, calibration, held_out)["val_loss"] for config in blocks}
         each = (time.perf_counter() - start) / len(losses)
-        rows.append(_row(name, seed, trained, each, studies, losses))
-        result.write_text(json.dumps(rows, indent=1) + "\n")
+        keep(_row(name, seed, trained, each, studies, losses), result)
+
+
+def keep(row: dict[str, object], result: Path) -> None:
+    """Writes a row to the file, in the place of that of the same sampling and seed; those of others stay."""
+    rows = json.loads(result.read_text()) if result.exists() else []
+    by = {(each["sampling"], each["seed"]): each for each in [*rows, row]}
+    result.write_text(json.dumps(list(by.values()), indent=1) + "\n")
 
 
 def _row(name: str, seed: int, trained: float, each: float, studies: Studies, losses: Losses) -> dict[str, object]:
