@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -387,7 +388,7 @@ MIN = "minimize"
 
 @pytest.fixture
 def sides(time_to_front, script, space, tmp_path):
-    """Of a folder with that study; each training took 2 s and ended 3 s after the one before."""
+    """Of a folder with that study; each training began 3 s after the one before and took 2 s."""
     script("plain")
     plain = script("plain_front")
     made = time_to_front.Sides.__new__(time_to_front.Sides)
@@ -416,6 +417,20 @@ def test_the_plain_script_claims_the_front_of_its_first_trainings(sides, tmp_pat
         assert sorted(claim["points"], key=lambda point: point[2]) == [
             [str(config), loss, config.params(sides.sites)] for config, loss in zip(configs, losses, strict=True)
         ]
+
+
+def test_threads_are_chosen_by_seconds_of_trainings_in_turn(sides, time_to_front, tmp_path, monkeypatch):
+    turns, sides.scratch = [], tmp_path / "scratch"
+    sides.scratch.mkdir()
+
+    def command(folder, seed, trials, threads):
+        turns.append((threads, trials))
+        shutil.copy(tmp_path / "study.db", folder)
+
+    monkeypatch.setattr(sides, "_plain", command)
+    assert sides.probe([1, 2]) == {"1": [2.0] * 12, "2": [2.0] * 12}  # 6 trainings in each of 2 turns
+    assert [threads for threads, _ in turns] == [1, 2, 2, 1]
+    assert all(trials >= 4 for _, trials in turns)
 
 
 def test_the_plain_front_is_of_the_default_space_of_resnet_8(script, space):

@@ -16,10 +16,11 @@ import csv
 import json
 import os
 import signal
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -43,8 +44,8 @@ APART = 100
 """Between the seeds of two studies: both take theirs from the first on."""
 FRESH = 1_000_000
 """The first seed of the trainings that judge."""
-TRIED = 2
-"""Trials of the plain script with each number of threads, to find the fastest."""
+TRIED, TURNS = 4, 2
+"""Trials of the plain script with each number of threads, in each of so many turns, to find the fastest."""
 
 
 def main(args: argparse.Namespace) -> None:
@@ -66,8 +67,9 @@ def measured(args: argparse.Namespace, file: Path) -> dict:
         sides = Sides(args, Path(scratch))
         found |= {"largest": sides.space.largest_params, "seeds_that_judge": [FRESH, FRESH + args.fresh - 1]}
         if "threads" not in found:
-            found["threads"] = {str(count): sides.probe(count) for count in args.threads}
-            print("plain_front.py, seconds by threads:", found["threads"], flush=True)
+            found["probed"] = sides.probe(args.threads)
+            found["threads"] = {count: statistics.median(seconds) for count, seconds in found["probed"].items()}
+            print("plain_front.py, seconds of a training by threads:", found["threads"], flush=True)
         threads = int(min(found["threads"], key=lambda each: found["threads"][each]))
         for study in range(args.studies):
             runs = [("plain", args.trials), *(("senas", trials) for trials in args.budgets)]
@@ -112,9 +114,19 @@ class Sides:
             **{f"{name}_{what}": getattr(part, what).numpy() for name, part in arrays.items() for what in FIELDS},
         )
 
-    def probe(self, threads: int) -> float:
-        """Seconds that the plain script takes for a few trials."""
-        return self._plain(self._folder(f"threads{threads}"), 0, TRIED, threads)[0].wall_seconds
+    def probe(self, threads: Sequence[int]) -> dict[str, list[float]]:
+        """Seconds of a few trainings by the plain script with each number of threads, in turn.
+
+        Not of the command: it takes longer to start than they differ by in so few.
+        """
+        seconds: dict[str, list[float]] = {str(count): [] for count in threads}
+        for turn in range(TURNS):
+            for count in threads if turn % 2 == 0 else reversed(threads):
+                folder = self._folder(f"threads{count}_{turn}")
+                self._plain(folder, 0, TRIED, count)
+                spent = [trial.datetime_complete - trial.datetime_start for trial in _trained(folder)]
+                seconds[str(count)] += [each.total_seconds() for each in spent]
+        return seconds
 
     def run(self, side: str, study: int, trials: int, threads: int) -> dict:
         """One command, from its start to its end, and what it claimed when."""
@@ -155,17 +167,16 @@ class Sides:
 
     def _front_of_trainings(self, folder: Path, began: float) -> tuple[list[float], list[dict]]:
         """When each training ended, and the front after some of them."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.load_study(study_name="plain", storage=f"sqlite:///{folder / 'study.db'}")
+        trials = _trained(folder)
         ends, points, claims = [], [], []
-        for number, trial in enumerate(study.trials, 1):
+        for number, trial in enumerate(trials, 1):
             options = trial.params
             config = self.space.draw(lambda name, _, options=options: options[name])
             if config.params(self.sites) != trial.values[1]:
                 raise SystemExit(f"{config}: {trial.values[1]} SE parameters by plain_front.py, another network")
             ends.append(trial.datetime_complete.timestamp() - began)
             points.append(Point(str(config), *trial.values))
-            if number in CHECKPOINTS or number == len(study.trials):
+            if number in CHECKPOINTS or number == len(trials):
                 front = [[point.config, point.claimed, point.params] for point in claim_of(points)]
                 claims.append({"trials": number, "seconds": ends[-1], "points": front})
         return ends, claims
@@ -177,6 +188,12 @@ class Sides:
 
 
 FIELDS = ("images", "labels")
+
+
+def _trained(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    """The trials of plain_front.py there."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.load_study(study_name="plain", storage=f"sqlite:///{folder / 'study.db'}").trials
 
 
 def front_csv(file: Path) -> list[list]:
