@@ -309,7 +309,13 @@ def found():
     true = {"none": 0.5, "a": 0.4, "b": 0.3, "bad": 0.6}
     return {
         "setting": {"budgets": [2], "data": "digits"},
-        "sessions": [],
+        "sessions": [
+            {
+                "machine": {"cpu": "one", "cores": 2, "load_before": [0.5]},
+                "versions": {"senas": "here", "torch": "2"},
+                "when": "2026-01-01",
+            }
+        ],
         "largest": 100.0,
         "fresh": {config: [loss, loss + 0.1, loss - 0.1, loss] for config, loss in true.items()},
         "runs": [
@@ -348,6 +354,14 @@ def test_a_summary_has_the_time_and_the_points_of_each_side_to_equal_values(told
         assert senas["points"] == {"plain": 2.0, "senas": 2.0}
         assert (rows["plain", 4]["senas"], rows["plain", 4]["ratio"]) == (None, 0.0)
         assert rows["plain", 2]["points"] == {"plain": 1.5, "senas": 2.0}
+
+
+def test_the_figure_is_of_the_first_study_that_is_whole(told, found, tmp_path):
+    found["runs"] = found["runs"][1:]
+    found["summary"] = told.summary(found)
+    assert "one, 2 cores" in told.told(found)[0]
+    told.draw(found, tmp_path / "drawn.png")
+    assert (tmp_path / "drawn.png").exists()
 
 
 def test_a_level_that_no_se_has_too_is_called_that(told, found):

@@ -7,6 +7,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from fronts import Anew, Point, Truth, claim_of, equals, lowest
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullFormatter
 from measured import sessions, told_sessions
 
 SIDES = ("plain", "senas")
@@ -235,47 +237,57 @@ def _times(ratio: float | None) -> str:
 
 def draw(found: dict, path: Path) -> None:
     made = found["summary"]
-    figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
     for panel, value in zip(panels, VALUES, strict=False):
         for side in SIDES:
             rows = [row for row in made["ends"] if row["side"] == side]
-            walls = [row["wall"]["median"] for row in rows]
-            colour = COLOURS[side]
-            panel.fill_between(
-                walls, [1000 * row[value]["lowest"] for row in rows], [1000 * row[value]["highest"] for row in rows],
-                color=colour, alpha=0.15, linewidth=0,
-            )  # fmt: skip
-            means = [1000 * row[value]["mean"] for row in rows]
+            walls, colour = [row["wall"]["median"] for row in rows], COLOURS[side]
+            low, high, means = ([1000 * row[value][key] for row in rows] for key in ("lowest", "highest", "mean"))
+            panel.fill_between(walls, low, high, color=colour, alpha=0.15, linewidth=0)
             errors = [1000 * row[f"{value}_error"] for row in rows]
-            panel.errorbar(walls, means, errors, color=colour, marker="o", markersize=4)
+            panel.errorbar(
+                walls, means, errors, color=colour, marker="o", markersize=4, elinewidth=1, label=f"{side}, mean"
+            )
             for row, wall, mean in zip(rows, walls, means, strict=True):
                 panel.annotate(
-                    str(row["trials"]), (wall, mean), (0, -11), textcoords="offset points", fontsize=7,
-                    color=colour, ha="center",
+                    str(row["trials"]), (wall, mean), NUMBERS[side], textcoords="offset points", fontsize=8,
+                    color=colour, path_effects=[withStroke(linewidth=2, foreground="white")],
                 )  # fmt: skip
-        panel.axhline(0, color="black", linewidth=0.5)  # no SE
+        panel.axhline(0, color="black", linewidth=0.5)
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel("wall time of the command, s (numbers: trials)")
-    panels[0].set_ylabel("true hypervolume of what is claimed, mnat")
-    panels[1].set_ylabel("true area by taking what is claimed, mnat")
-    front = made["truth"]["front"]
-    panels[2].step([p[1] for p in front], [p[2] for p in front], where="post", color="black", label="measured anew")
+    panels[0].set_ylabel("true hypervolume, mnat (no SE: 0)")
+    panels[1].set_ylabel("true area, taken as claimed, mnat (no SE: 0)")
+    panels[0].legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 0.05))
+    front, study = made["truth"]["front"], min(run["study"] for run in whole(found))
+    panels[2].step([p[1] for p in front], [p[2] for p in front], where="post", color="black", label="lowest means")
     for side in SIDES:
         ended = max(
-            (run for run in whole(found) if (run["side"], run["study"]) == (side, 0)), key=lambda run: run["trials"]
+            (run for run in whole(found) if (run["side"], run["study"]) == (side, study)), key=lambda run: run["trials"]
         )
         last = claim_of([Point(*point) for point in ended["claims"][-1]["points"]])
         params, true = [p.params for p in last], [np.mean(found["fresh"][p.config]) for p in last]
-        panels[2].plot(params, [p.claimed for p in last], "x", color=COLOURS[side], label=f"{side} claims")
-        panels[2].plot(params, true, "o", color=COLOURS[side], label=f"{side}, true", markersize=4)
+        claimed, colour = [p.claimed for p in last], COLOURS[side]
+        panels[2].vlines(params, claimed, true, color=colour, linewidth=0.7)
+        panels[2].plot(params, claimed, "x", color=colour, label=f"{side}, claimed")
+        panels[2].plot(params, true, "o", color=colour, label=f"{side}, fresh seeds", markersize=4)
     panels[2].set_xlabel("SE parameters")
-    panels[2].set_ylabel("validation loss (study 0, most trials)")
-    panels[2].legend(fontsize=7, frameon=False)
-    for side in SIDES:
-        panels[0].plot([], [], "o-", color=COLOURS[side], label=side)
-    panels[0].legend(fontsize=8, frameon=False)
+    panels[2].set_ylabel(f"validation loss (study {study}, most trials)")
+    panels[2].legend(fontsize=8, frameon=False)
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
-    machine = sessions(found)[0]["machine"]
-    figure.suptitle(f"{found['setting']['data']}, {machine['cpu']}, {machine['cores']} cores", fontsize=9)
+    machine, studies = sessions(found)[0]["machine"], len({run["study"] for run in whole(found)})
+    figure.suptitle(
+        f"{found['setting']['data']}, {machine['cpu']}, {machine['cores']} cores; {studies} studies a side (shaded: "
+        "their range; bars: standard error of the fresh seeds)",
+        fontsize=9,
+    )
     figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+NUMBERS = {"plain": (3, 6), "senas": (5, -11)}
+"""Where the number of trials stands beside its point: neither on the bar nor on the other side's."""
