@@ -1,5 +1,6 @@
 """From a command line to a checked configuration, by way of Hydra; its mistakes become one line."""
 
+import dataclasses
 import os
 import sys
 import tempfile
@@ -97,8 +98,19 @@ def checked(command: str, config: DictConfig | Mapping[str, Any]) -> Any:
         result = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         raise ConfigError(omegaconf_line(error, command)) from error
+    _flat_lists(result)
     check(command, result)
     return result
+
+
+def _flat_lists(config: Any, prefix: str = "") -> None:
+    """Raises ConfigError for a list with a list or a mapping in it, which OmegaConf lets pass whatever its items are."""
+    for field in dataclasses.fields(config):
+        key, value = f"{prefix}{field.name}", getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            _flat_lists(value, f"{key}.")
+        elif isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
+            raise ConfigError(f"{key} is a list of single values, as in {key}=[a,b]; got {value}")
 
 
 @contextmanager

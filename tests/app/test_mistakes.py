@@ -132,6 +132,8 @@ SEARCH = [
         "space.reduction: 128 is more than the channels of every chosen site (16 to 64); give at most 64",
     ),
     (["space=paper", "space.sites=[layer1.*]"], "32 is more than the channels of every chosen site (16)"),
+    (["space.reduction.0=[]"], "space.reduction is a list of single values, as in space.reduction=[a,b]; got [[], 16]"),
+    (["study.start=[{a:1}]"], "study.start is a list of single values, as in study.start=[a,b]; got [{'a': 1}]"),
     (["space.reduction=[]"], "space.reduction is empty; give at least one value"),
     (["space.sites=[]"], "space.sites is empty; give at least one value"),
     (["space.sites=[layer9.*]"], 'space.sites: "layer9.*" matches no site; the sites are layer1.0, layer2.0, layer3.0'),

@@ -124,5 +124,6 @@ def test_killed_while_weights_are_trained_a_study_loses_nothing_and_ends_as_one_
     front = [root / "pilot" / "front.csv" for root in (folder / "runs", whole)]
     assert front[0].read_text() == front[1].read_text()
     further = program("resume", "study.name=pilot", "study.trials=40", "progress=false")
-    assert supernet(further.stdout)[0].startswith("supernet: shared weights of an earlier run, runs/pilot/shared-sandw")
+    earlier = r"supernet: shared weights of an earlier run, runs/pilot/shared-[0-9a-f]{6}-sandwich-2-epochs\..*"
+    assert re.fullmatch(earlier, supernet(further.stdout)[0])
     assert supernet(further.stdout)[-1] == supernet(said)[-1]
