@@ -104,7 +104,7 @@ def checked(command: str, config: DictConfig | Mapping[str, Any]) -> Any:
 
 
 def _flat_lists(config: Any, prefix: str = "") -> None:
-    """Raises ConfigError for a list with a list or a mapping in it, which OmegaConf lets pass whatever its items are."""
+    """Raises ConfigError for a list with a list or a mapping in it, which OmegaConf lets pass as any item."""
     for field in dataclasses.fields(config):
         key, value = f"{prefix}{field.name}", getattr(config, field.name)
         if dataclasses.is_dataclass(value):
