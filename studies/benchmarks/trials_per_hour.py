@@ -240,18 +240,20 @@ def told(found: dict) -> list[str]:
 
 def draw(found: dict, path: Path) -> None:
     made = found["summary"]["sides"]
-    figure, panels = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
+    compared = any(found["accuracy"].values())
+    figure, panels = plt.subplots(1, 2 + compared, figsize=(7 + 3 * compared, 3.2), layout="constrained")
     names = {side: side.replace(", ", "\n") for side in made}
     for panel, key in zip(panels, ("trials_per_hour", "peak_mib"), strict=False):
         for place, (side, each) in enumerate(made.items()):
             panel.bar(place, each[key]["median"], 0.6, color=COLOURS[side.partition(",")[0]])
             panel.plot([place, place], [each[key]["lowest"], each[key]["highest"]], color="black", linewidth=1)
         panel.set_ylabel({"trials_per_hour": "trials per hour", "peak_mib": "peak memory, MiB"}[key])
-    for place, side in enumerate(made):
-        accuracies = found["accuracy"].get(side, [])
-        panels[2].plot([place] * len(accuracies), accuracies, "o", alpha=0.4, color=COLOURS[side.partition(",")[0]])
-    panels[2].set_xlim(-0.5, len(made) - 0.5)
-    panels[2].set_ylabel(f"test accuracy of {found['setting']['config']}, %")
+    if compared:
+        for place, side in enumerate(made):
+            accuracies = found["accuracy"].get(side, [])
+            panels[2].plot([place] * len(accuracies), accuracies, "o", alpha=0.4, color=COLOURS[side.partition(",")[0]])
+        panels[2].set_xlim(-0.5, len(made) - 0.5)
+        panels[2].set_ylabel(f"test accuracy of {found['setting']['config']}, %")
     for panel in panels:
         panel.set_xticks(range(len(made)), list(names.values()), fontsize=8)
         panel.spines[["top", "right"]].set_visible(False)
