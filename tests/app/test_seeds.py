@@ -5,7 +5,7 @@ import re
 import pytest
 
 from senas.app.calls import called
-from senas.app.seeds import ROTATING, beside, seeds_of
+from senas.app.seeds import ROTATING, beside, replicates_of, seeds_of
 from senas.core.config import SEConfig
 from senas.core.seeds import Seeds
 from senas.core.trial import Status, Trial
@@ -33,6 +33,14 @@ def test_what_is_asked_for_holds_for_every_sampler(sampler):
 
 def test_every_sampler_of_that_list_is_one_of_ours():
     assert {config(f"sampler={name}").sampler["_target_"] for name in ("random", "effects")} == ROTATING
+
+
+def test_half_as_many_replicates_as_trials_that_were_not_screened_out():
+    out = [Trial(number=n, status=Status.PRUNED, config=SEConfig(), seed=n) for n in range(6)]
+    done = [Trial(number=n, status=Status.COMPLETE, config=SEConfig(), seed=n, curve=({},)) for n in range(6, 10)]
+    assert replicates_of(config("study.trials=20"), done) == 10
+    assert replicates_of(config("study.trials=20"), [*out, *done]) == 7
+    assert replicates_of(config("study.trials=20", "study.confirm=3"), [*out, *done]) == 3
 
 
 def test_what_was_trained_beside_the_trials_is_told_by_its_kind():
