@@ -126,6 +126,13 @@ def test_an_audit_of_a_study_that_is_there_leaves_the_settings_of_its_launch(sen
 
 
 @pytest.mark.slow
+def test_an_audit_screens_nothing_and_takes_a_space_too_small_for_it(senas, folder):
+    said = senas("audit", *TINY, "evaluator=supernet", "space.per=network")
+    assert (said.code, said.err) == (0, "")
+    assert "supernet" not in said.out
+
+
+@pytest.mark.slow
 def test_a_search_goes_on_after_its_audit_and_says_what_it_found(senas, folder):
     arguments = ("study.audit=true", "study.trials=2", "trainer.epochs=1", "progress=false", "study.name=a")
     arguments += ("study.confirm=0", "audit.configs=2", "audit.seeds=2")
