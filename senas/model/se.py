@@ -33,14 +33,17 @@ class SqueezeExcitation(nn.Module):
 
     def gates(self, x: Tensor) -> Tensor:
         """The factors alone: (B, C, H, W) -> (B, C)."""
-        squeezed = x.mean((2, 3)) if self.block.squeeze is Squeeze.AVG else x.amax((2, 3))
         inner = F.relu if self.block.activation is Activation.RELU else F.silu
-        logits = self.fc2(inner(self.fc1(squeezed)))
+        logits = self.fc2(inner(self.fc1(self.squeezed(x))))
         if self.block.gate is Gate.HARD_SIGMOID:
             return F.hardsigmoid(logits)
         if self.block.gate is Gate.TWICE_SIGMOID:
             return 2 * torch.sigmoid(logits)
         return torch.sigmoid(logits)
+
+    def squeezed(self, x: Tensor) -> Tensor:
+        """What the first layer reads: (B, C, H, W) -> (B, C)."""
+        return x.mean((2, 3)) if self.block.squeeze is Squeeze.AVG else x.amax((2, 3))
 
     def extra_repr(self) -> str:
         return str(self.block)

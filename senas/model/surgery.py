@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import fx, nn
 
-from senas.core.block import SEBlock
+from senas.core.block import Block, SEBlock
 from senas.core.config import SEConfig
 from senas.model.cut import Cut, Unit
 from senas.model.former import take_over
@@ -35,8 +35,7 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     as it is stays the module that it was. Without blocks, the copy computes bit for bit what the backbone does, without
     those that were taken out. Raises SpaceError for a site, or a placement at a site, that the backbone does not have.
     """
-    blocks = {site.name: block for site, block in config.on(traced.sites)}
-    wanted = [(unit, blocks[unit.site.name]) for unit in traced.units if unit.site.name in blocks]
+    wanted = placed(config, traced)
     net = copy.deepcopy(backbone)
     targets = paths(backbone, [unit for unit, _ in wanted])
     for (unit, block), path in zip(wanted, targets, strict=True):
@@ -45,6 +44,12 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     cuts = [unit.cuts[unit.site.placement(block)] for unit, block in wanted]
     rewire(net, traced, list(zip(targets, cuts, strict=True)))
     return net
+
+
+def placed(config: SEConfig, traced: Traced) -> list[tuple[Unit, Block]]:
+    """The units that have a block, in network order. Raises SpaceError for a site that the backbone does not have."""
+    blocks = {site.name: block for site, block in config.on(traced.sites)}
+    return [(unit, blocks[unit.site.name]) for unit in traced.units if unit.site.name in blocks]
 
 
 def paths(backbone: nn.Module, units: Sequence[Unit]) -> list[str]:

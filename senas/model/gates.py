@@ -1,0 +1,89 @@
+"""The gates of a network that surgery made: which modules they are, what they do, and what if they did less."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from senas.core.config import SEConfig
+from senas.model.se import SqueezeExcitation
+from senas.model.sites import Traced
+from senas.model.surgery import paths, placed
+
+
+def gate_paths(backbone: nn.Module, config: SEConfig, traced: Traced) -> dict[str, str]:
+    """The module path of each site's block in `insert(backbone, config, traced)`, by the site's name, in network order.
+
+    backbone:  as it is handed to `insert`, or another of the same structure, on the meta device too.
+    """
+    units = [unit for unit, _ in placed(config, traced)]
+    return {unit.site.name: path for unit, path in zip(units, paths(backbone, units), strict=True)}
+
+
+class Seen(NamedTuple):
+    """What a block made of a batch.
+
+    squeezed:  (B, C), what its first layer read.
+    gates:     (B, C), the factors of the channels.
+    """
+
+    squeezed: Tensor
+    gates: Tensor
+
+
+@contextmanager
+def watched(net: nn.Module, paths: Mapping[str, str]) -> Iterator[dict[str, Seen]]:
+    """A mapping that has, after each forward of `net`, what the block at each site made of that batch.
+
+    paths:  of `gate_paths`. A block that is no SqueezeExcitation is read off its output: see `implied`.
+    """
+    seen: dict[str, Seen] = {}
+
+    def hook(site: str) -> Any:
+        def see(module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+            with torch.no_grad():
+                (x,) = args
+                if isinstance(module, SqueezeExcitation):
+                    seen[site] = Seen(module.squeezed(x), module.gates(x))
+                else:
+                    seen[site] = Seen(x.mean((2, 3)), implied(x, output))
+
+        return see
+
+    handles = [net.get_submodule(path).register_forward_hook(hook(site)) for site, path in paths.items()]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def instead(net: nn.Module, paths: Mapping[str, str], factors: Mapping[str, Tensor | None]) -> Iterator[None]:
+    """`net`, in which the blocks of these sites scale all images alike, by constants (C,), or, for None, do nothing."""
+
+    def hook(factor: Tensor | None) -> Any:
+        def scale(module: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
+            (x,) = args
+            return x.clone() if factor is None else x * factor.to(x)[:, None, None]  # it may be changed in place
+
+        return scale
+
+    handles = [net.get_submodule(paths[site]).register_forward_hook(hook(factor)) for site, factor in factors.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def implied(x: Tensor, y: Tensor) -> Tensor:
+    """(B, C): the factor by which a block that gives y for x scaled each channel, both (B, C, H, W).
+
+    By least squares, which is exact where it did scale; 1 for a channel that is zero everywhere, of which nothing is
+    known.
+    """
+    squares = (x * x).sum((2, 3))
+    return torch.where(squares > 0, (x * y).sum((2, 3)) / squares.clamp_min(torch.finfo(x.dtype).tiny), 1.0)

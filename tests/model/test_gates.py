@@ -1,0 +1,120 @@
+"""The gates of a network that surgery made: found again by site, watched, and replaced by constants."""
+
+import pytest
+import torch
+from torch import nn
+from torchvision.ops import SqueezeExcitation
+
+from senas.core.block import Gate, Placement, SEBlock
+from senas.core.config import SEConfig
+from senas.model.cifar import CifarResNet
+from senas.model.gates import gate_paths, implied, instead, watched
+from senas.model.sites import trace
+from senas.model.surgery import insert
+
+EXAMPLE = (3, 8, 8)
+MIXED = SEConfig(
+    {
+        "layer1.0": SEBlock(hidden=2, placement=Placement.PRE),
+        "layer2.0": SEBlock(hidden=3, placement=Placement.POST, gate=Gate.HARD_SIGMOID),
+        "layer3.0": SEBlock(hidden=4, placement=Placement.IDENTITY),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    torch.manual_seed(0)
+    return CifarResNet(8, classes=4, channels=3).eval()
+
+
+@pytest.fixture(scope="module")
+def traced(backbone):
+    return trace(backbone, EXAMPLE)
+
+
+@pytest.fixture(scope="module")
+def net(backbone, traced):
+    return insert(backbone, MIXED, traced)
+
+
+@pytest.fixture(scope="module")
+def paths(backbone, traced):
+    return gate_paths(backbone, MIXED, traced)
+
+
+def images():
+    return torch.randn(5, *EXAMPLE, generator=torch.Generator().manual_seed(3))
+
+
+def test_each_sites_path_is_that_of_its_own_block(net, paths):
+    assert list(paths) == ["layer1.0", "layer2.0", "layer3.0"]
+    for site, path in paths.items():
+        assert net.get_submodule(path).block == MIXED[site]
+
+
+def test_a_path_is_that_of_insert_where_the_backbone_has_the_name_already(backbone, traced):
+    backbone = CifarResNet(8, classes=4, channels=3)
+    backbone.get_submodule("layer1.0").se = nn.Identity()
+    net = insert(backbone, MIXED, traced)
+    path = gate_paths(backbone, MIXED, traced)["layer1.0"]
+    assert net.get_submodule(path).block == MIXED["layer1.0"]
+
+
+def test_what_is_seen_is_what_the_block_did(net, paths):
+    given = {}
+    handles = [
+        net.get_submodule(path).register_forward_hook(lambda _, args, y, site=site: given.update({site: (args[0], y)}))
+        for site, path in paths.items()
+    ]
+    with watched(net, paths) as seen, torch.no_grad():
+        net(images())
+    for handle in handles:
+        handle.remove()
+    for site, (x, y) in given.items():
+        assert torch.equal(seen[site].squeezed, x.mean((2, 3)))
+        assert torch.equal(x * seen[site].gates[:, :, None, None], y)
+
+
+def test_watching_changes_no_output_and_ends_with_the_context(net, paths):
+    before = net(images())
+    with watched(net, paths) as seen:
+        assert torch.equal(net(images()), before)
+        kept = dict(seen)
+    net(images()[:2])
+    assert len(kept) == 3
+    assert all(seen[site] is kept[site] for site in kept)
+
+
+def test_a_gate_replaced_by_what_it_was_for_an_image_gives_the_same_output(net, paths):
+    image = images()[:1]
+    with watched(net, paths) as seen, torch.no_grad():
+        before = net(image)
+    with instead(net, paths, {site: each.gates[0] for site, each in seen.items()}), torch.no_grad():
+        assert torch.allclose(net(image), before, atol=1e-6)
+        assert not torch.allclose(net(images()[1:2] * 3), before, atol=1e-3)
+    assert torch.equal(net(image), before)
+
+
+def test_without_any_gate_the_network_is_the_backbone(net, backbone, paths):
+    with instead(net, paths, dict.fromkeys(paths)), torch.no_grad():
+        assert torch.equal(net(images()), backbone(images()))
+
+
+def test_the_factors_of_a_block_that_is_not_ours_are_read_off_its_output():
+    torch.manual_seed(0)
+    theirs = SqueezeExcitation(3, 2)  # torchvision's
+    given = []
+    theirs.scale_activation.register_forward_hook(lambda _, args, factors: given.append(factors.flatten(1)))
+    with watched(nn.Sequential(nn.Conv2d(3, 3, 1), theirs), {"only": "1"}) as seen, torch.no_grad():
+        theirs(images())
+    assert torch.allclose(seen["only"].gates, given[0], atol=1e-6)
+
+
+def test_of_a_channel_that_is_zero_the_factor_is_taken_for_one():
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    x[0, 1] = 0.0
+    factors = torch.rand(2, 3, dtype=torch.float64)
+    found = implied(x, x * factors[:, :, None, None])
+    factors[0, 1] = 1.0
+    assert torch.allclose(found, factors, atol=1e-12)
