@@ -1,7 +1,7 @@
 """What `--help` prints. Reads the config files as text, and imports no library: it has to be there at once."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from senas.app.nearest import naturally
@@ -77,8 +77,11 @@ usage: senas COMMAND [key=value ...]
 Start with `senas search`."""
 
 
-def command_help(command: str, what: str) -> str:
-    """The help of one command: examples, the groups it has and what there is in each, its own keys."""
+def command_help(command: str, what: str, overrides: Sequence[str] = ()) -> str:
+    """The help of one command: examples, the groups it has and what there is in each, its own keys.
+
+    overrides:  of which some choose another file of a group, as in evaluator=fused, whose keys are then told.
+    """
     conf = conf_dir()
     text = _whole(conf / f"{command}.yaml")
     groups = [line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("  - ") and ": " in line]
@@ -98,14 +101,21 @@ def command_help(command: str, what: str) -> str:
         parts.append("groups, as group=name (the default in brackets):\n" + "\n".join(rows))
     root = next(line for line in (conf / "base.yaml").read_text().splitlines() if line.startswith("root: "))
     parts.append("keys:\n" + "\n".join(f"  {line}" for line in [*own.strip().splitlines(), root] if line))
-    files = {group: conf / group / f"{name}.yaml" for group, name in zip(groups, chosen, strict=True)}
+    wanted = {group: name for group, _, name in (word.partition("=") for word in overrides)}
+    taken = {group: wanted.get(group, name) for group, name in zip(groups, chosen, strict=True)}
+    files = {group: conf / group / f"{name}.yaml" for group, name in taken.items()}
     listed = {group: _keys(file) for group, file in files.items() if file.exists()}
     if rows := [_wrapped(f"{group}.", keys) for group, keys in listed.items() if keys]:
         parts.append(
-            "keys of the groups as they are chosen above, written group.key=value\n"
-            f"(`senas {command} --cfg job` shows those of others):\n" + "\n".join(rows)
+            "keys of the groups, written group.key=value, as these are chosen "
+            f"(`senas {command} {_another(taken, conf)} --help` tells those of another choice):\n" + "\n".join(rows)
         )
     return "\n\n".join(part for part in parts if part)
+
+
+def _another(taken: Mapping[str, str], conf: Path) -> str:
+    """A choice that is not taken, to show how one is written."""
+    return next(f"{group}={name}" for group, own in taken.items() for name in _names(conf / group) if name != own)
 
 
 def _whole(file: Path) -> str:

@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> int:
         if command not in COMMANDS:
             raise ConfigError(_no_command(command))
         if "-h" in rest or "--help" in rest:
-            print(command_help(command, COMMANDS[command]))
+            print(command_help(command, COMMANDS[command], rest))
             return 0
         from senas.app.compose import run_with_hydra
 
@@ -83,7 +83,8 @@ def run(arguments: list[str]) -> int:
     except SenasError as error:
         print(f"senas: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # a search and its like end by themselves, and say so, once they have begun
+        print("senas: interrupted; the same command goes on with what is kept", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         if error.errno not in FULL:

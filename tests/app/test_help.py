@@ -40,6 +40,13 @@ def test_the_help_of_a_command_contains_its_examples(senas, command):
     assert said.out.startswith(f"senas {command}: {COMMANDS[command]}\n")
 
 
+def test_help_tells_the_keys_of_a_choice_that_is_named_beside_it(senas):
+    usual, chosen = senas("search", "--help").out, senas("search", "evaluator=fused", "--help").out
+    assert "together measured" in chosen
+    assert "together measured" not in usual
+    assert senas("search", "evaluator=none_such", "--help").code == 0
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_given_wherever_it_is_asked_for(senas, command):
     assert senas(command, "study.name=x", "-h").out == senas(command, "--help").out
