@@ -7,6 +7,8 @@ from senas.errors import ConfigError
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "constant")
 AVERAGES = ("none", "ema", "swa")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
+"""Of Lightning's those that need no package beside torch. It knows short names too, but each should have one here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,5 +65,7 @@ class Device:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f'trainer.precision must be one of {", ".join(PRECISIONS)}, got "{self.precision}"')
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"trainer.threads must be at least 1, got {self.threads}; null chooses")

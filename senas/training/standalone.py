@@ -1,6 +1,7 @@
 """The evaluator that trains one configuration at a time."""
 
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,13 +61,19 @@ class Standalone:
         for metric in self.metrics:
             metric.check(len(self.data.classes))
         try:
-            with quiet():
-                self.trainer()
+            with quiet(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*not supported on CPU.*")  # said below, as a mistake
+                precision = self.trainer().precision
         except (MisconfigurationException, ValueError, ImportError) as error:
             raise ConfigError(
                 f"trainer.accelerator={self.device.accelerator}, trainer.precision={self.device.precision}: "
                 f"{str(error).splitlines()[0]}; trainer=default runs anywhere"
             ) from error
+        if precision != self.device.precision:  # on a CPU Lightning computes in bf16 where it was to be 16 bits
+            raise ConfigError(
+                f"trainer.precision={self.device.precision} is not computed on this device; "
+                f"trainer.precision={precision}"
+            )
         for own in self.callbacks:
             try:
                 with quiet():
