@@ -63,6 +63,9 @@ def say_stopped(terminal: Terminal, setup: Setup, trials: Sequence[Trial]) -> No
     """Of several at a time one may have ended out of turn: it is under way until the earlier ones were told, or what is
     proposed next would hang on when the search was stopped."""
     done, total = sum(trial.counts for trial in trials), setup.config.study.trials
+    if not any(trial.trained for trial in trials):
+        terminal.say(f"stopped before the first of {total} trials ended. The same command goes on.")
+        return
     terminal.say(
         f"stopped with {done} of {total} trials{beside(trials)}; these are kept, and what was under way is trained "
         "again. The same command goes on."

@@ -28,8 +28,11 @@ def nearest_key(word: str, keys: Sequence[str]) -> str:
     if same := [key for key in ordered if key.rpartition(".")[2] == last]:
         close = difflib.get_close_matches(word, same, n=1, cutoff=0.0)
         return close[0] if "." in word else same[0]
-    if whole := difflib.get_close_matches(word, ordered, n=1, cutoff=0.7):
-        return whole[0]
+    for whole in difflib.get_close_matches(word, ordered, n=3, cutoff=0.7):
+        group = f"{word.partition('.')[0]}."  # that both have it is no likeness: evaluator.warmup is not evaluator.name
+        below = word.removeprefix(group), whole.removeprefix(group)
+        if not whole.startswith(group) or difflib.SequenceMatcher(None, *below).ratio() >= 0.5:
+            return whole
     lasts = {key.rpartition(".")[2]: key for key in reversed(ordered)}
     part = difflib.get_close_matches(last, list(lasts), n=1, cutoff=0.7)
     return lasts[part[0]] if part else ""

@@ -91,7 +91,8 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
             if screener and config.study.trials <= config.evaluator.trainings:
                 terminal.say(
                     f"supernet: {config.evaluator.trainings} configurations are trained by themselves first, so with "
-                    f"study.trials={config.study.trials} nothing is screened"
+                    f"study.trials={config.study.trials} nothing is screened; "
+                    f"study.trials={4 * config.evaluator.trainings}"
                 )
             recorder = _recorder(setup, terminal)
         except (SenasError, OSError):

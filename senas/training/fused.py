@@ -117,7 +117,13 @@ class Fused:
         count = len(jobs)
         if count < 2 or len({(job.epochs, job.test) for job in jobs}) > 1 or any(job.checkpoint for job in jobs):
             return False
-        if not self.always and count not in self.pays:
+        if self.always:
+            if not self.pays:
+                self.say(
+                    f"fused: {self.members} networks together, not measured whether that is faster (evaluator.together)"
+                )
+            self.pays[count] = True
+        elif count not in self.pays:
             try:
                 measured = self.compared(jobs)
             except RuntimeError as error:
@@ -132,7 +138,7 @@ class Fused:
                 self.pays[count] = measured.pays
                 self.aside = not measured.pays and count >= self.members  # of fewer it may be true that more would pay
                 self.say(measured.words)
-        return self.always or self.pays[count]
+        return self.pays[count]
 
     def _fewer(self, count: int) -> None:
         self.members = max(1, count // 2)

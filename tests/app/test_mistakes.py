@@ -124,7 +124,13 @@ SEARCH = [
     (["trainer.batch_size=902"], "trainer.batch_size must be between 1 and 901"),
     (["trainer.threads=0"], "trainer.threads must be at least 1, got 0"),
     (["trainer.optimizer=lion"], 'trainer.optimizer must be one of adamw, sgd, got "lion"'),
-    (["trainer.precision=8"], "trainer.precision=8"),
+    (["trainer.precision=8"], "trainer.precision must be one of 32-true, bf16-mixed, 16-mixed, bf16-true"),
+    (["trainer.precision=bf16"], "trainer.precision must be one of 32-true, bf16-mixed"),
+    (
+        ["trainer.precision=16-mixed", "trainer.accelerator=cpu"],
+        "trainer.precision=16-mixed is not computed on this device; trainer.precision=bf16-mixed",
+    ),
+    (["evaluator.warmup=3"], 'evaluator.warmup: there is no such key; did you mean "evaluator"?'),
     (["trainer.accelerator=abacus"], "trainer.accelerator=abacus"),
     (["space.reduction=[0]"], "space.reduction must be at least 1, got 0; space.optional=true"),
     (

@@ -54,7 +54,8 @@ def test_a_study_goes_on_with_another_evaluator_and_back(searched):
     said = searched("study.name=pilot", "study.trials=1", "evaluator=supernet")
     assert "1 trials are there already" in said.out
     assert (
-        "supernet: 30 configurations are trained by themselves first, so with study.trials=1 nothing is screened\n"
+        "supernet: 30 configurations are trained by themselves first, so with study.trials=1 nothing is screened; "
+        "study.trials=120\n"
     ) in said.out
     assert searched("study.name=pilot", "study.trials=2", "evaluator=fused").code == 0
     assert "2 of 3 trials are there already" in searched("study.name=pilot", "study.trials=3").out

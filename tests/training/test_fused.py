@@ -211,7 +211,10 @@ def test_what_does_not_fit_together_is_trained_one_by_one(together, go_on, monke
     results = list(made.evaluate([Job(NONE, seed, 1) for seed in range(8)], go_on))
     assert [(result.job.seed, result.failure) for result in results] == [(seed, None) for seed in range(8)]
     assert sizes == [4, 2, 2]
-    assert together.said == ["fused: 4 networks together do not fit into memory; from now on 2"]
+    assert together.said == [
+        "fused: 4 networks together, not measured whether that is faster (evaluator.together)",
+        "fused: 4 networks together do not fit into memory; from now on 2",
+    ]
 
 
 def test_where_not_even_the_measurement_fits_there_are_fewer(together, go_on, monkeypatch):
