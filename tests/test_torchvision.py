@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -23,6 +25,7 @@ print(*net(torch.zeros(1, 3, 32, 32)).shape)
     assert said(code) == ["1", "1000"]
 
 
+@pytest.mark.slow
 def test_what_prepares_torchvision_is_gone_once_it_has_acted():
     code = """
 import sys

@@ -167,7 +167,7 @@ def test_the_export_has_its_card_with_what_was_checked(folder, exported, traced,
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("onnx", [False, True], ids=["torch", "onnx"])
+@pytest.mark.parametrize("onnx", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["torch", "onnx"])
 def test_the_code_on_the_card_runs_as_it_stands(tmp_path, exported, traced, net, validation, monkeypatch, onnx):
     if onnx:
         pytest.importorskip("onnxruntime")

@@ -89,12 +89,14 @@ def test_the_model_tells_nothing_of_the_machine_that_wrote_it(folder_onnx):
     assert [word for word in (b"site-packages", b".py", b"stack_trace", b"/senas") if word in content] == []
 
 
+@pytest.mark.slow
 def test_the_exporter_is_quiet(tmp_path, exported, net, capfd, caplog, recwarn):
     write_onnx(tmp_path, net, exported, "")
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
     assert (*capfd.readouterr(), said, len(recwarn)) == ("", "", [], 0)
 
 
+@pytest.mark.slow
 def test_a_network_exports_to_the_same_bytes_again(folder_onnx, tmp_path, exported, traced, net):
     write_onnx(tmp_path, net, exported, se_yaml(exported, traced.sites))
     assert (tmp_path / "model.onnx").read_bytes() == (folder_onnx[0] / "model.onnx").read_bytes()
