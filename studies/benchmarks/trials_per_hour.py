@@ -188,12 +188,13 @@ def summary(found: dict) -> dict[str, object]:
             "peak_mib": middle([row["peak_mib"] for row in rows]),
             "gpu_mib": middle([row["gpu_mib"] or 0.0 for row in rows]),
         }
-    plain, senas = ([side for side in made["sides"] if side.startswith(who)] for who in WHO)
+    known = list(dict.fromkeys([*made["sides"], *found["accuracy"]]))
+    plain, senas = ([side for side in known if side.startswith(who)] for who in WHO)
     for first, second in ((first, second) for first in plain for second in senas):
         pair: dict[str, object] = {"plain": first, "senas": second}
         for key in ("trials_per_hour", "trials_per_cpu_hour"):
-            sides = made["sides"]
-            pair[f"times_as_many_{key}"] = sides[second][key]["median"] / sides[first][key]["median"]
+            if sides := made["sides"]:
+                pair[f"times_as_many_{key}"] = sides[second][key]["median"] / sides[first][key]["median"]
         if all(len(found["accuracy"].get(side, ())) > 1 for side in (first, second)):
             pair["accuracy"] = difference(*(np.array(found["accuracy"][side]) for side in (first, second)))
         made["pairs"].append(pair)
@@ -219,43 +220,47 @@ def difference(plain: np.ndarray, senas: np.ndarray) -> dict[str, float]:
 def told(found: dict) -> list[str]:
     sides = found["summary"]["sides"]
     lines = told_sessions(found, found["rounds"])
-    lines += ["", f"| | {' | '.join(sides)} |", f"| --- |{' ---: |' * len(sides)}"]
-    for key in ("trials_per_hour", "trials_per_cpu_hour", "peak_mib", "gpu_mib"):
+    lines += ["", f"| | {' | '.join(sides)} |", f"| --- |{' ---: |' * len(sides)}"] if sides else []
+    for key in ("trials_per_hour", "trials_per_cpu_hour", "peak_mib", "gpu_mib") if sides else ():
         cells = ["{median:.1f} ({lowest:.1f} to {highest:.1f})".format(**made[key]) for made in sides.values()]
         lines.append(f"| {key.replace('_', ' ')} | {' | '.join(cells)} |")
     for pair in found["summary"]["pairs"]:
-        lines.append(
-            "{senas} beside {plain}: {times_as_many_trials_per_hour:.2f} times as many trials per hour, "
-            "{times_as_many_trials_per_cpu_hour:.2f} times as many per hour of processors".format(**pair)
-        )
+        if "times_as_many_trials_per_hour" in pair:
+            lines.append(
+                "{senas} beside {plain}: {times_as_many_trials_per_hour:.2f} times as many trials per hour, "
+                "{times_as_many_trials_per_cpu_hour:.2f} times as many per hour of processors".format(**pair)
+            )
         if "accuracy" in pair:
             lines.append(
-                "  test accuracy: {plain:.2f} % (sd {plain_sd:.2f}) and {senas:.2f} % (sd {senas_sd:.2f}), "
-                "difference {difference:+.2f} points ({low:+.2f} to {high:+.2f}), {seeds} seeds".format(
-                    **pair["accuracy"]
-                )
+                "{senas_side} beside {plain_side}, test accuracy: {senas:.2f} % (sd {senas_sd:.2f}) and "
+                "{plain:.2f} % (sd {plain_sd:.2f}), difference {difference:+.2f} points ({low:+.2f} to {high:+.2f}), "
+                "{seeds} seeds".format(**pair["accuracy"], plain_side=pair["plain"], senas_side=pair["senas"])
             )
     return lines
 
 
 def draw(found: dict, path: Path) -> None:
     made = found["summary"]["sides"]
+    keys = ("trials_per_hour", "peak_mib") if made else ()
     compared = any(found["accuracy"].values())
-    figure, panels = plt.subplots(1, 2 + compared, figsize=(7 + 3 * compared, 3.2), layout="constrained")
-    names = {side: side.replace(", ", "\n") for side in made}
-    for panel, key in zip(panels, ("trials_per_hour", "peak_mib"), strict=False):
+    figure, (panels,) = plt.subplots(
+        1, len(keys) + compared, figsize=(1 + 3 * (len(keys) + compared), 3.2), layout="constrained", squeeze=False
+    )
+    names = {side: side.replace(", ", "\n") for side in made or found["accuracy"]}
+    for panel, key in zip(panels, keys, strict=False):
         for place, (side, each) in enumerate(made.items()):
             panel.bar(place, each[key]["median"], 0.6, color=COLOURS[side.partition(",")[0]])
             panel.plot([place, place], [each[key]["lowest"], each[key]["highest"]], color="black", linewidth=1)
         panel.set_ylabel({"trials_per_hour": "trials per hour", "peak_mib": "peak memory, MiB"}[key])
     if compared:
-        for place, side in enumerate(made):
+        for place, side in enumerate(names):
             accuracies = found["accuracy"].get(side, [])
-            panels[2].plot([place] * len(accuracies), accuracies, "o", alpha=0.4, color=COLOURS[side.partition(",")[0]])
-        panels[2].set_xlim(-0.5, len(made) - 0.5)
-        panels[2].set_ylabel(f"test accuracy of {found['setting']['config']}, %")
+            colour = COLOURS[side.partition(",")[0]]
+            panels[-1].plot([place] * len(accuracies), accuracies, "o", alpha=0.4, color=colour)
+        panels[-1].set_xlim(-0.5, len(names) - 0.5)
+        panels[-1].set_ylabel(f"test accuracy of {found['setting']['config']}, %")
     for panel in panels:
-        panel.set_xticks(range(len(made)), list(names.values()), fontsize=8)
+        panel.set_xticks(range(len(names)), list(names.values()), fontsize=8)
         panel.spines[["top", "right"]].set_visible(False)
     machine = sessions(found)[0]["machine"]
     where = machine["gpu"] if found["setting"]["accelerator"] == "gpu" else None
