@@ -158,9 +158,11 @@ def baselines(sites: Sequence[Site], gate: Gate = Gate.SIGMOID) -> dict[str, SEC
 
 def spoken_block(block: Block, site: Site) -> str:
     """The block with its width as the smallest usual ratio that gives it: `r16 standard`; else `h5 standard`."""
-    if not isinstance(block, SEBlock):
-        return str(block)
-    channels = site.place(block.placement).channels
+    return spoken_on(block, site.place(block.placement).channels) if isinstance(block, SEBlock) else str(block)
+
+
+def spoken_on(block: SEBlock, channels: int) -> str:
+    """`spoken_block`, on so many channels."""
     usual = [r for r in (2, 4, 8, 16, 32, 64) if width(channels, r) == block.hidden]
     # Several ratios can give one width (C = 16: r = 16 and r = 32 are both 1); the smallest names it.
     return f"r{usual[0]} {block.traits}" if usual else str(block)
