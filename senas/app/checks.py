@@ -10,6 +10,7 @@ from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import (
     BackboneConfig,
     EvaluatorConfig,
+    ExplainConfig,
     LatencyConfig,
     ObjectiveConfig,
     SearchConfig,
@@ -51,6 +52,8 @@ def check(command: str, config: Any) -> None:
     elif command in ("front", "export"):
         _margin(config.study.margin)
         _penalty(config.objective.penalty)
+    elif command == "explain":
+        _explain(config)
     elif command == "train":
         _seeds(config)
     elif command == "dashboard" and not 0 <= config.port < 65536:
@@ -117,7 +120,7 @@ def _screening(config: EvaluatorConfig) -> None:
 
 def check_surroundings(command: str, config: Any) -> None:
     """Raises StudyError for a study that is not there, ConfigError within seconds for a server that does not answer."""
-    if command in ("resume", "front", "effects", "export"):
+    if command in ("resume", "front", "effects", "export") or (command == "explain" and config.study.name is not None):
         StudyFolder(Path(config.root), config.study.name).existing()
     if (storage := getattr(config, "storage", None)) and storage.url:
         _answers("storage.url", storage.url, "leave storage.url out for a file")
@@ -260,6 +263,23 @@ def _seeds(config: TrainConfig) -> None:
         raise ConfigError(f"first_seed must be at least 0 and below 2^62, got {config.first_seed}")
     if config.name is not None:
         StudyFolder(Path(), config.name, "name")
+
+
+def _explain(config: ExplainConfig) -> None:
+    _margin(config.study.margin)
+    _penalty(config.objective.penalty)
+    if (config.study.name is None) == (config.se is None):
+        both = "both were given" if config.se else "neither was given"
+        raise ConfigError(f"study.name or se says what to explain, and {both}: study.name=NAME, or se=exported/NAME")
+    if config.se is not None and not config.se.strip():
+        raise ConfigError("se is empty; name a folder that `senas export` wrote")
+    for key, given in (("pick", config.pick), ("objective.penalty", config.objective.penalty)):
+        if config.se is not None and given is not None:
+            raise ConfigError(f"{key} picks a trial of a study, and se={config.se} is one already; leave it out")
+    if config.data and config.se is None:
+        raise ConfigError("data goes with se=DIR; a study is explained on its own data")
+    if not config.latency_within >= 0:
+        raise ConfigError(f"latency_within must be at least 0 seconds, got {config.latency_within:g}")
 
 
 def _margin(margin: float | None) -> None:

@@ -103,7 +103,7 @@ def training_of(config: TrainConfig) -> Training:
         raise ConfigError(f'{key}: there is no "{missing[0]}"; it takes {", ".join(BASELINES)}, and what was exported')
     exported = {name: read(name) for name in exports}
     backbone, notes = backbone_for(config, exported)
-    data = data_for(config, exported)
+    data = data_for(config.data, Path(config.root), config.trust, exported)
     images, builder, traced, evaluator = bench(backbone, data, config.trainer)
     images.test_dataloader()  # raises where there are no test images
     contenders, more = _contenders(wanted, exported, traced.sites, _usual_gate(config, exported))

@@ -39,6 +39,11 @@ EXAMPLES = {
   senas front study.name=NAME pick=smallest study.margin=0.02""",
     "effects": """\
   senas effects study.name=NAME                        which places profit from SE, and how sure that is""",
+    "explain": """\
+  senas explain study.name=NAME                        what its gates do image by image, and what a constant would cost
+  senas explain study.name=NAME pick=trial:7           of another trial
+  senas explain se=exported/NAME                       of an export, on the data of its study
+  senas explain se=DIR data=fashion_mnist accelerator=cpu latency_within=0""",
     "train": """\
   senas train se=exported/NAME                         five seeds of it, of no SE and of SE everywhere, compared
   senas train se=exported/NAME seeds=10 trainer.epochs=60

@@ -218,6 +218,28 @@ class ExportConfig:
 
 
 @dataclass
+class Explicable:
+    name: str | None = None
+    margin: float | None = None
+
+
+@dataclass
+class ExplainConfig:
+    """Either `study.name` or `se`; `data` is checked against what it is handed to."""
+
+    root: str = MISSING
+    study: Explicable = MISSING
+    objective: Rescore = MISSING
+    pick: str | None = None
+    se: str | None = None
+    data: dict[str, Any] | None = None
+    accelerator: str | None = None
+    latency: LatencyConfig = field(default_factory=LatencyConfig)
+    latency_within: float = MISSING
+    trust: Any = field(default_factory=list)
+
+
+@dataclass
 class SitesConfig:
     """`shape` is a list of three whole numbers; with it `data` are not read."""
 
@@ -270,6 +292,7 @@ SCHEMAS: dict[str, type] = {
     "resume": ResumeConfig,
     "front": FrontConfig,
     "effects": EffectsConfig,
+    "explain": ExplainConfig,
     "train": TrainConfig,
     "sites": SitesConfig,
     "export": ExportConfig,

@@ -5,6 +5,7 @@ only, and built within bounds.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,24 @@ def backbone_for(config: TrainConfig, exported: Mapping[str, Exported]) -> tuple
             f"se: {first} is for {found[first]['name']}, {other} for {found[other]['name']}; name the backbone "
             "for both: backbone=..."
         )
-    target, trust = found[first].get("target"), packages(config.trust)
-    refuse_untrusted([("backbone.target", target)] if target else [], first, trust)
-    check(exported[first], trust=trust)
+    backbone = backbone_of_export(first, exported[first], config.trust)
     if not (began := exported[first].provenance.get("initial_weights")):
-        return BackboneConfig(**found[first]), []
+        return backbone, []
     weights = _weights_of(Path(config.root), exported[first])
     scratch = (
         f"these trainings begin from scratch: {first} began with {began}, which its study does not lead to any more"
     )
-    return BackboneConfig(**found[first], weights=weights), [] if weights else [scratch]
+    return replace(backbone, weights=weights), [] if weights else [scratch]
+
+
+def backbone_of_export(name: str, package: Exported, trust: object) -> BackboneConfig:
+    """The backbone that an export names, without initial weights. Raises ConfigError for code that is not trusted, and
+    ExportError where it cannot be built within bounds."""
+    told, trusted = _built(package.backbone), packages(trust)
+    target = told.get("target")
+    refuse_untrusted([("backbone.target", target)] if target else [], name, trusted)
+    check(package, trust=trusted)
+    return BackboneConfig(**told)
 
 
 def _weights_of(root: Path, package: Exported) -> str | None:
@@ -73,21 +82,23 @@ def _built(backbone: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in backbone.items() if key not in ("classes", "channels")}
 
 
-def data_for(config: TrainConfig, exported: Mapping[str, Exported]) -> dict[str, Any]:
-    """Those that were asked for, else those that the configurations were found on."""
-    given = config.data or {}
+def data_for(
+    asked: Mapping[str, Any] | None, root: Path, trust: object, exported: Mapping[str, Exported]
+) -> dict[str, Any]:
+    """Those that were asked for, else those that the configurations were found on, by studies below `root`."""
+    given = dict(asked or {})
     if "name" in given:
         return given
-    found = [data_of(Path(config.root), package) for package in exported.values()]
+    found = [data_of(root, package) for package in exported.values()]
     if not found:
         raise ConfigError("data must be given where no exported configuration names them: data=fashion_mnist")
     if any(data != found[0] for data in found):
         raise ConfigError("se: these configurations were found on different data; name those to train on: data=...")
-    refuse_untrusted(code_of_data(found[0]), "the study of this export", packages(config.trust))
+    refuse_untrusted(code_of_data(found[0]), "the study of this export", packages(trust))
     data = {**found[0], **given}
     if data.get("root") == MISSING:
         raise ConfigError(
-            f"data.root must be given: +data.root=...; the study of this export is not in {config.root}, and an export "
+            f"data.root must be given: +data.root=...; the study of this export is not in {root}, and an export "
             "does not say where the images lie"
         )
     return data

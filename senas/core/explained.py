@@ -1,6 +1,7 @@
 """What the gates of a trained network do, and what it would lose without them: values without tensors.
 
-Source of the effective rank: Roy and Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007.
+Source of the effective rank: Roy and Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO
+2007.
 """
 
 import math

@@ -1,11 +1,13 @@
 """Latency: how it is measured, and what came out. Values without tensors."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from senas.core.certainty import LEVEL, Estimate
 from senas.errors import ConfigError
 
 RUNTIMES = ("eager", "compile", "onnx")
@@ -86,6 +88,20 @@ class Latency:
         ratios = np.divide(self.times_ms, other.times_ms)
         low, median, high = np.percentile(ratios, (25, 50, 75))
         return float(median), float(low), float(high)
+
+    def longer_than(self, other: "Latency") -> Estimate:
+        """The median of how many milliseconds longer it takes than one that it took turns with, pass by pass.
+
+        The interval is between two of the differences, so far out that, whatever their distribution, the true median
+        lies between them with LEVEL; everything where there are too few passes for that.
+        """
+        apart = np.sort(np.subtract(self.times_ms, other.times_ms))
+        count, tail, rank = len(apart), 0.0, 0
+        while (tail := tail + math.comb(count, rank) / 2**count) <= (1 - LEVEL) / 2:
+            rank += 1  # P(fewer than `rank` of them are below the true median) is small enough
+        if not rank:
+            return Estimate(float(np.median(apart)), -math.inf, math.inf)
+        return Estimate(float(np.median(apart)), float(apart[rank - 1]), float(apart[-rank]))
 
     def __str__(self) -> str:
         low, high = self.quartiles_ms

@@ -10,7 +10,9 @@ from senas.exported.network import WEIGHTS_FILE
 from senas.exported.onnx import DATA_FILE, ONNX_FILE
 from senas.exported.package import SE_FILE, read
 
-FILES = (WEIGHTS_FILE, ONNX_FILE, DATA_FILE, CARD_FILE, SE_FILE)
+EXPLAINED = ("explain.csv", "gates.csv", "gates.png")
+"""What `senas explain` adds to an export: of these weights, so that it goes with them."""
+FILES = (*EXPLAINED, WEIGHTS_FILE, ONNX_FILE, DATA_FILE, CARD_FILE, SE_FILE)
 """All that an export can have. se.yaml is written last: with it, the export is whole."""
 
 

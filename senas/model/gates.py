@@ -1,6 +1,7 @@
 """The gates of a network that surgery made: which modules they are, what they do, and what if they did less."""
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from senas.core.config import SEConfig
 from senas.model.se import SqueezeExcitation
 from senas.model.sites import Traced
-from senas.model.surgery import paths, placed
+from senas.model.surgery import paths, placed, put
 
 
 def gate_paths(backbone: nn.Module, config: SEConfig, traced: Traced) -> dict[str, str]:
@@ -77,6 +78,14 @@ def instead(net: nn.Module, paths: Mapping[str, str], factors: Mapping[str, Tens
     finally:
         for handle in handles:
             handle.remove()
+
+
+def without(net: nn.Module, paths: Mapping[str, str], sites: Iterable[str]) -> nn.Module:
+    """A copy of `net` in which the blocks of these sites hand on what they are given, and take no time."""
+    bare = copy.deepcopy(net)
+    for site in sites:
+        put(bare, paths[site], nn.Identity())
+    return bare
 
 
 def implied(x: Tensor, y: Tensor) -> Tensor:

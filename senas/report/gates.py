@@ -11,10 +11,10 @@ from rich.table import Table
 from senas.core.block import SEBlock
 from senas.core.certainty import Estimate
 from senas.core.config import spoken_on
-from senas.core.explained import SUPPRESSED, Explained, Profile, Removal, largest
+from senas.core.explained import NEAR, SUPPRESSED, Explained, Profile, Removal, largest
 from senas.report.effects import INTERVAL
 from senas.report.gates_figure import gates_png as gates_png  # the picture beside its tables
-from senas.report.removable import can_go
+from senas.report.removable import can_go, share
 from senas.report.table import spoken as spoken_number
 
 TOGETHER = "all at once"
@@ -69,7 +69,9 @@ def removals_table(explained: Explained) -> Table:
         table.add_row(*_removal(removal, timed=timed), style="bold green" if can_go(removal) else None)
     if explained.together:
         table.add_section()
-        table.add_row(*_removal(explained.together, timed=timed), style="bold green" if can_go(explained.together) else None)
+        table.add_row(
+            *_removal(explained.together, timed=timed), style="bold green" if can_go(explained.together) else None
+        )
     return table
 
 
@@ -107,19 +109,12 @@ def legend(explained: Explained) -> list[str]:
     """What the columns of both tables are."""
     tops = sorted({largest(profile.block) for profile in explained.profiles})
     return [
-        f"below {SUPPRESSED:g}: of all gates, one for each image and channel. near 0, near top: within 5 % of the range, "
-        f"which ends at {' or '.join(f'{top:g}' for top in tops)}",
-        "varies over images: of the variance over images and channels; the rest a constant for each channel has too, as "
-        "a batch norm does. Over classes: less what chance would put there",
+        f"below {SUPPRESSED:g}: of all gates, one for each image and channel. near 0, near top: within {NEAR:.0%} of "
+        f"the range, which ends at {' or '.join(f'{top:g}' for top in tops)}",
+        "varies over images: of the variance over images and channels; the rest is a constant's, as in a batch norm",
+        "over classes: less what chance would put there",
         "rank squeezed: effective rank of what the block reads, beside the hidden width",
     ]
-
-
-def share(number: float) -> str:
-    """`12 %`; below one `0.3 %`."""
-    if math.isnan(number):
-        return "-"
-    return f"{number * 100:.0f} %" if number == 0 or number >= 0.01 else f"{number * 100:.1f} %"
 
 
 def signed(estimate: Estimate) -> str:

@@ -1,9 +1,12 @@
 """Gates as a picture: what each channel's is by class, site by site, and how far it spreads.
 
-After figure 6 of Hu et al., "Squeeze-and-Excitation Networks", arXiv:1709.01507: activations by class at several depths.
+After the figure of activations by class and depth in Hu et al., "Squeeze-and-Excitation Networks", arXiv:1709.01507.
 """
 
 import io
+import math
+import textwrap
+import warnings
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +17,7 @@ from senas.core.block import SEBlock
 from senas.core.config import spoken_on
 from senas.core.explained import SUPPRESSED, Explained, Profile, largest
 from senas.report.figure import BLUE, DARK, GREY, ORANGE
+from senas.report.removable import share
 
 COLUMNS = 4
 """Panels beside each other, at most."""
@@ -21,8 +25,10 @@ PANEL, SPREAD, ROW = 2.9, 0.8, 0.13
 """Inches: the width of a panel, the height of its lower part, and of a class in its upper part."""
 LOWEST, HIGHEST = 0.75, 2.6
 """Inches of its upper part."""
-LEFT, RIGHT, TOP, BOTTOM, HEAD, GAP = 1.1, 1.1, 0.75, 0.6, 0.5, 0.3
+LEFT, RIGHT, BOTTOM, HEAD, GAP = 1.1, 0.8, 0.2, 0.45, 0.3
 """Inches around the panels, above each, and between them."""
+LINE, LETTERS_AN_INCH = 0.16, 15
+"""Of the caption: inches a line, and how many letters an inch holds."""
 NAMED = 20
 """Classes, at most, that are named one by one."""
 LETTERS = 16
@@ -32,7 +38,9 @@ LETTERS = 16
 def gates_png(explained: Explained, title: str) -> bytes:
     """`gates_figure` as a file."""
     buffer = io.BytesIO()
-    gates_figure(explained, title).savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # of a class's name; a box stands for it
+        gates_figure(explained, title).savefig(buffer, format="png")
     return buffer.getvalue()
 
 
@@ -41,25 +49,27 @@ def gates_figure(explained: Explained, title: str) -> Figure:
 
     Channels are in the order of their means. Colours mean the same in all panels.
     """
-    count = len(explained.profiles)
-    columns = min(count, COLUMNS)
-    rows = -(-count // columns)
+    profiles, count = explained.profiles, len(explained.profiles)
+    rows = math.ceil(count / COLUMNS)
+    columns = math.ceil(count / rows)  # 5 are 3 and 2, not 4 and 1
     heat = min(max(ROW * len(explained.classes), LOWEST), HIGHEST)
     panel = HEAD + heat + 0.05 + SPREAD + GAP
-    width, height = LEFT + columns * (PANEL + GAP) + RIGHT, TOP + rows * panel + BOTTOM
+    width = LEFT + columns * (PANEL + GAP) + RIGHT
+    caption = textwrap.wrap(_caption(explained), int(width * LETTERS_AN_INCH))
+    top = 0.55 + LINE * len(caption)
+    height = top + rows * panel + BOTTOM
     figure = Figure(figsize=(width, height), dpi=130)
     FigureCanvasAgg(figure)
-    values = np.concatenate([profile.by_class.ravel() for profile in explained.profiles])
+    values = np.concatenate([profile.by_class.ravel() for profile in profiles])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    top = max(largest(profile.block) for profile in explained.profiles)
+    largest_gate = max(largest(profile.block) for profile in profiles)
 
     def axes(left: float, above: float, wide: float, tall: float) -> Axes:
         """In inches from the upper left corner."""
         return figure.add_axes((left / width, 1 - (above + tall) / height, wide / width, tall / height))
 
-    for n, profile in enumerate(explained.profiles):
-        left = LEFT + n % columns * (PANEL + GAP)
-        above = TOP + n // columns * panel + HEAD
+    for n, profile in enumerate(profiles):
+        left, above = LEFT + n % columns * (PANEL + GAP), top + n // columns * panel + HEAD
         by_class, spread = axes(left, above, PANEL, heat), axes(left, above + heat + 0.05, PANEL, SPREAD)
         order = np.argsort(profile.mean, kind="stable")
         image = by_class.imshow(
@@ -71,31 +81,32 @@ def gates_figure(explained: Explained, title: str) -> Figure:
             extent=(0.5, profile.channels + 0.5, len(explained.classes) - 0.5, -0.5),
         )
         by_class.set_facecolor(GREY)  # a class without images
-        by_class.set_title(_title(profile), fontsize=8, loc="left", linespacing=1.3)
+        by_class.set_title(_title(profile), fontsize=8, loc="left", linespacing=1.3, parse_math=False)
         by_class.set_xticks([])
         _classes(by_class, explained.classes, named=n % columns == 0)
-        _spread(spread, profile, order, top, labelled=n % columns == 0)
+        _spread(spread, profile, order, largest_gate, labelled=n % columns == 0)
         if n + columns >= count:
             spread.set_xlabel("channels, by their mean gate", fontsize=7)
-    bar = axes(width - RIGHT + 0.1, TOP + HEAD, 0.16, heat)
+    bar = axes(width - RIGHT + 0.1, top + HEAD, 0.16, heat)
     figure.colorbar(image, cax=bar).set_label("mean gate", fontsize=8)
     bar.tick_params(labelsize=7)
-    figure.text(0.15 / width, 1 - 0.28 / height, title, fontsize=11, va="center")
-    figure.text(0.15 / width, 1 - 0.52 / height, _caption(explained), fontsize=7.5, va="center", color=DARK)
+    figure.text(0.15 / width, 1 - 0.28 / height, title, fontsize=11, va="center", parse_math=False)
+    figure.text(0.15 / width, 1 - 0.45 / height, "\n".join(caption), fontsize=7.5, va="top", color=DARK)
     return figure
 
 
 def _caption(explained: Explained) -> str:
     return (
-        f"{explained.images:,} validation images. Above: each channel's mean gate in each class. Below: its mean (line), "
-        "its spread over images (blue, one sd) and over classes (orange, lowest to highest class)"
+        f"{explained.images:,} validation images. Above: each channel's mean gate in each class. Below: its mean "
+        "(black), its spread over images (blue: one sd to either side) and over classes (orange: lowest and highest "
+        f"class), and {SUPPRESSED:g} (dotted), below which a channel is suppressed."
     )
 
 
 def _title(profile: Profile) -> str:
     block = spoken_on(profile.block, profile.channels) if isinstance(profile.block, SEBlock) else str(profile.block)
     return (
-        f"{profile.site}   {block}\n{profile.channels} channels, {profile.per_image:.0%} of the variance over images"
+        f"{profile.site}   {block}\n{profile.channels} channels, {share(profile.per_image)} of the variance over images"
     )
 
 
@@ -104,7 +115,7 @@ def _classes(axes: Axes, classes: tuple[str, ...], *, named: bool) -> None:
     if not named:
         axes.set_yticks([])
     elif len(classes) <= NAMED:
-        axes.set_yticks(range(len(classes)), [_short(name) for name in classes], fontsize=7)
+        axes.set_yticks(range(len(classes)), [_short(name) for name in classes], fontsize=7, parse_math=False)
     else:
         axes.tick_params(axis="y", labelsize=7)
         axes.set_ylabel("class", fontsize=7)
@@ -116,7 +127,8 @@ def _spread(axes: Axes, profile: Profile, order: np.ndarray, top: float, *, labe
     mean, sd, by_class = profile.mean[order], profile.sd[order], profile.by_class[:, order]
     known = by_class[~np.isnan(by_class).all(1)]
     edges = np.repeat(np.r_[channels - 0.5, profile.channels + 0.5], 2)[1:-1]  # a step a channel
-    axes.fill_between(edges, *(np.repeat(each, 2) for each in (mean - sd, mean + sd)), color=BLUE, alpha=0.3, lw=0)
+    below, above = (np.repeat(each, 2) for each in (mean - sd, mean + sd))
+    axes.fill_between(edges, below, above, color=BLUE, alpha=0.3, lw=0)
     for each in (known.min(0), known.max(0)):
         axes.plot(edges, np.repeat(each, 2), color=ORANGE, linewidth=0.7)
     axes.plot(edges, np.repeat(mean, 2), color=DARK, linewidth=1)

@@ -1,4 +1,4 @@
-"""How far the reading of images is, where it takes long enough that somebody wonders."""
+"""How far something is that is done image by image, where it takes long enough that somebody wonders."""
 
 import time
 
@@ -11,13 +11,13 @@ PAUSE = 10.0
 
 
 class Reading:
-    """Says how many of the images were read."""
+    """Says how many of the images are done. what: is done with them."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        self.terminal = terminal
+    def __init__(self, terminal: Terminal, what: str = "reading images") -> None:
+        self.terminal, self.what = terminal, what
         self.next = time.monotonic() + PATIENCE
 
     def __call__(self, done: int, total: int) -> None:
         if time.monotonic() >= self.next:
             self.next = time.monotonic() + PAUSE
-            self.terminal.say(f"reading images: {done:,} of {total:,}")
+            self.terminal.say(f"{self.what}: {done:,} of {total:,}")

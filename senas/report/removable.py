@@ -1,7 +1,9 @@
 """Which SE blocks of a trained network can go, in words."""
 
+import math
+
 from senas.core.certainty import Estimate
-from senas.core.explained import Explained, Profile, Removal
+from senas.core.explained import Explained, Removal
 
 NEGLIGIBLE = 0.001
 """Nats by which the validation loss may rise without anybody minding: what `senas export fold=0.001` allows."""
@@ -18,7 +20,7 @@ def stays(removal: Removal) -> bool:
 
 
 def advice(explained: Explained, fold: str = "") -> list[str]:
-    """What to do about each site, a sentence each; then about all at once.
+    """What to do about each block, a sentence each; then about all at once.
 
     fold:  the command that folds what can be folded; "" where there is none.
     """
@@ -30,7 +32,7 @@ def advice(explained: Explained, fold: str = "") -> list[str]:
             f"adds up to {alone:+.4f}; bypassed {between(together.bypassed)}"
         )
     if fold and any(map(can_go, explained.removals)):
-        lines.append(f"fold what may be folded, as long as the loss rises by no more than {NEGLIGIBLE:g}: {fold}")
+        lines.append(f"to fold what may be folded, as long as the loss rises by no more than {NEGLIGIBLE:g}: {fold}")
     return lines
 
 
@@ -38,16 +40,19 @@ def gates_in_words(explained: Explained) -> str:
     """What stands out in what the gates do, in a sentence."""
     most = max(explained.profiles, key=lambda profile: profile.per_image)
     least = min(explained.profiles, key=lambda profile: profile.per_image)
-    classes = f", {most.per_class:.0%} of that between classes" if most.per_class >= 0 else ""
-    parts = [f"{most.site}: {most.per_image:.0%} of its gate's variance is over images{classes}"]
+    classes = "" if math.isnan(most.per_class) else f", {share(most.per_class)} of that between classes"
+    varies = f"{share(most.per_image)} of its gate's variance is over images{classes}"
+    words = [f"{most.site}: {varies}"]
     if least is not most:
-        parts = [f"{parts[0].replace(':', ' varies most with the image:', 1)}; {least.site} least: {least.per_image:.0%}"]
+        words = [f"{most.site} varies most with the image: {varies}; {least.site} least: {share(least.per_image)}"]
     dim = max(explained.profiles, key=lambda profile: profile.suppressed)
     if dim.suppressed >= 0.01:
-        parts.append(f"{dim.site} suppresses most: {dim.suppressed:.0%} of its gates")
-    if wide := [profile.site for profile in explained.profiles if _wider_than_needed(profile)]:
-        parts.append(f"wider than what they read has dimensions: {', '.join(wide)}")
-    return "; ".join(parts)
+        words.append(f"{dim.site} suppresses most: {share(dim.suppressed)} of its gates")
+    wide = [profile for profile in explained.profiles if profile.hidden is not None and profile.hidden > profile.rank]
+    if wide:
+        named = ", ".join(f"{profile.site} ({profile.hidden} for {profile.rank:.1f})" for profile in wide)
+        words.append(f"wider than what it reads has dimensions: {named}")
+    return "; ".join(words)
 
 
 def between(estimate: Estimate) -> str:
@@ -55,16 +60,23 @@ def between(estimate: Estimate) -> str:
     return f"{estimate.mean:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"
 
 
+def share(number: float) -> str:
+    """`12 %`; below one `0.3 %`; `-` for what is not known."""
+    if math.isnan(number):
+        return "-"
+    return f"{number * 100:.0f} %" if number == 0 or number >= 0.01 else f"{number * 100:.1f} %"
+
+
 def _sentence(removal: Removal, images: int) -> str:
-    costs = f"{removal.site}: constant costs {between(removal.constant)}"
+    costs, bypassed = f"{removal.site}: constant costs {between(removal.constant)}", removal.bypassed
     if can_go(removal):
-        needless = removal.bypassed.high <= NEGLIGIBLE
-        more = f"; bypassed {between(removal.bypassed)}: the network does not need it" if needless else ""
-        return f"{costs}: may be folded{more}"
-    if stays(removal):
-        return f"{costs}: what it does image by image is used, it stays"
-    return f"{costs}: undecided with {images:,} images"
-
-
-def _wider_than_needed(profile: Profile) -> bool:
-    return profile.hidden is not None and profile.hidden > profile.rank
+        verdict = "may be folded"
+    elif stays(removal):
+        verdict = "what it does image by image is used"
+    else:
+        verdict = f"undecided with {images:,} images"
+    if bypassed.high < 0:
+        return f"{costs}: {verdict}; yet without the block the loss is lower, {between(bypassed)}"
+    if bypassed.high <= NEGLIGIBLE:
+        return f"{costs}: {verdict}; without the block the loss is the same, {between(bypassed)}"
+    return f"{costs}: {verdict}"

@@ -96,6 +96,11 @@ class Images(pl.LightningDataModule):
     def train_dataloader(self) -> Iterable[Any]:
         raise NotImplementedError
 
+    def unchanged_dataloader(self) -> Iterable[Any] | None:
+        """All training images, first to last and not augmented; None where only a loader is known that may change
+        them."""
+        return None
+
     def val_dataloader(self) -> Iterable[Any]:
         raise NotImplementedError
 
@@ -184,6 +189,9 @@ class ImageData(Images):
         together = max(1, min(CHUNK_BATCHES, CHUNK_BYTES // bytes_a_batch))
         sampler = ShuffledBatches(len(self.train), self.batch_size, self.seed)
         return Shuffled(sampler, together, self._takes("train"), self.augmentation)
+
+    def unchanged_dataloader(self) -> Ordered:
+        return Ordered(len(self.train), self._takes("train"))
 
     def val_dataloader(self) -> Ordered:
         return Ordered(len(self.val), self._takes("val"))

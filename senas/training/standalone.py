@@ -20,6 +20,7 @@ from senas.core.recipe import Device, Recipe
 from senas.core.trial import Failure, Job, Result, Status
 from senas.errors import ConfigError
 from senas.model.cost import macs, params
+from senas.model.gates import gate_paths
 from senas.model.sites import Traced
 from senas.model.surgery import insert
 from senas.model.threads import threads
@@ -98,10 +99,16 @@ class Standalone:
 
     def network(self, job: Job) -> nn.Module:
         """The job's network as training starts with it."""
+        return insert(self._backbone(job.seed), job.config, self.traced, job.seed)
+
+    def paths(self, config: SEConfig) -> dict[str, str]:
+        """The module path of each site's block in a `network` of this configuration."""
+        return gate_paths(self._backbone(0), config, self.traced)
+
+    def _backbone(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(job.seed)
-            backbone = self.build()
-        return insert(backbone, job.config, self.traced, job.seed)
+            torch.manual_seed(seed)
+            return self.build()
 
     def costs(self, job: Job) -> dict[str, float]:
         """SE parameters, parameters and MACs of the job's network, in closed form."""
