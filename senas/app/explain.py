@@ -16,6 +16,7 @@ from senas.core.latency import Timing
 from senas.errors import ExportError
 from senas.exported.target import EXPLAINED
 from senas.model.gates import without
+from senas.model.latency import WARM_UP_RUNS, WARM_UP_SECONDS
 from senas.report.console import Terminal
 from senas.report.gates import explained_csv, gates_csv, gates_png, gates_table, legend, removals_table
 from senas.report.reading import Reading
@@ -92,8 +93,8 @@ def _timed(terminal: Terminal, subject: Subject, net: Any, found: Explained, tim
     pairs = [[removal.site] for removal in found.removals] + ([list(paths)] if found.together else [])
     begin = time.monotonic()
     (once,) = stopwatches([net], example=example, timing=replace(timed, repeats=1))
-    before = time.monotonic() - begin  # warming up, and compiling where that is asked for
-    seconds = 2 * len(pairs) * (before + timed.repeats * once.median_ms / 1000)
+    ready = WARM_UP_SECONDS if timed.runtime == "eager" else time.monotonic() - begin  # it may have to be compiled
+    seconds = 2 * len(pairs) * (ready + (WARM_UP_RUNS + timed.repeats) * once.median_ms / 1000)
     if seconds > within:
         terminal.say(
             f"blocks are not timed: it would take some {seconds:.0f} s; latency_within={seconds * 2:.0f} does it"
@@ -104,7 +105,9 @@ def _timed(terminal: Terminal, subject: Subject, net: Any, found: Explained, tim
         bare = without(net, paths, sites)
         with_it, without_it = stopwatches([net, bare], example=example, timing=timed)
         longer.append(with_it.longer_than(without_it))
-    terminal.say(f"latency: {once.timing.words.rpartition(',')[0]}, {timed.repeats} pairs of passes each", style="dim")
+    terminal.say(
+        f"blocks are timed {replace(once.timing, repeats=timed.repeats).words}, in turn with none", style="dim"
+    )
     removals = tuple(replace(r, latency_ms=ms) for r, ms in zip(found.removals, longer, strict=False))
     return replace(
         found,

@@ -69,6 +69,8 @@ class Removal:
 
     constant:    with its gate replaced by its mean over images.
     bypassed:    with the block taken out of the trained network.
+    constant_accuracy, bypassed_accuracy: what the network then scores; NaN where it was not measured. A loss may fall,
+                 and the accuracy with it: a gate below 1 makes logits small.
     params:      that the block has; `macs`: of its layers, for one image.
     latency_ms:  how much longer a pass takes with the block than without it; None where it was not measured. Its `mean`
                  is a median.
@@ -80,6 +82,8 @@ class Removal:
     params: int
     macs: int
     latency_ms: Estimate | None = None
+    constant_accuracy: float = math.nan
+    bypassed_accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -23,7 +23,7 @@ COLUMNS = (
     *("site", "block", "placement", "channels", "hidden", "gate_mean", "gate_sd", "suppressed", "near_0", "near_top"),
     *("per_image", "per_class", "effective_rank"),
     *(f"{name}{part}" for name in INTERVALS for part in ("", "_low", "_high")),
-    *("params", "macs"),
+    *("constant_accuracy", "bypassed_accuracy", "params", "macs"),
 )
 
 
@@ -61,6 +61,7 @@ def removals_table(explained: Explained) -> Table:
         "site",
         f"made constant\n{INTERVAL}",
         f"bypassed\n{INTERVAL}",
+        "accuracy\nconstant, bypassed",
         "parameters\nMACs",
         *([f"milliseconds\n{INTERVAL}"] if timed else []),
     )
@@ -125,7 +126,8 @@ def signed(estimate: Estimate) -> str:
 def _removal(removal: Removal, *, timed: bool) -> list[str]:
     costs = f"{removal.params:,}\n{spoken_number(removal.macs)}"
     latency = [signed(removal.latency_ms) if removal.latency_ms else ""] if timed else []
-    return [removal.site, signed(removal.constant), signed(removal.bypassed), costs, *latency]
+    accuracies = "\n".join(f"{each:.2%}" for each in (removal.constant_accuracy, removal.bypassed_accuracy))
+    return [removal.site, signed(removal.constant), signed(removal.bypassed), accuracies, costs, *latency]
 
 
 def _numbers(removal: Removal) -> list[object]:
@@ -133,7 +135,7 @@ def _numbers(removal: Removal) -> list[object]:
     for name in INTERVALS:
         estimate: Estimate | None = getattr(removal, name)
         found += ["", "", ""] if estimate is None else [estimate.mean, estimate.low, estimate.high]
-    return [*found, removal.params, removal.macs]
+    return [*found, removal.constant_accuracy, removal.bypassed_accuracy, removal.params, removal.macs]
 
 
 def _table(heads: Sequence[str], words: int) -> Table:

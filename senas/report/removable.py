@@ -24,12 +24,12 @@ def advice(explained: Explained, fold: str = "") -> list[str]:
 
     fold:  the command that folds what can be folded; "" where there is none.
     """
-    lines = [_sentence(removal, explained.images) for removal in explained.removals]
+    lines = [_sentence(removal, explained) for removal in explained.removals]
     if (together := explained.together) is not None:
         alone = sum(removal.constant.mean for removal in explained.removals)
         lines.append(
             f"all {len(explained.removals)} at once: constant costs {between(together.constant)}, where each by itself "
-            f"adds up to {alone:+.4f}; bypassed {between(together.bypassed)}"
+            f"adds up to {alone:+.4f}; without them {between(together.bypassed)}{_scoring(together, explained)}"
         )
     if fold and any(map(can_go, explained.removals)):
         lines.append(f"to fold what may be folded, as long as the loss rises by no more than {NEGLIGIBLE:g}: {fold}")
@@ -67,16 +67,21 @@ def share(number: float) -> str:
     return f"{number * 100:.0f} %" if number == 0 or number >= 0.01 else f"{number * 100:.1f} %"
 
 
-def _sentence(removal: Removal, images: int) -> str:
+def _sentence(removal: Removal, explained: Explained) -> str:
     costs, bypassed = f"{removal.site}: constant costs {between(removal.constant)}", removal.bypassed
     if can_go(removal):
         verdict = "may be folded"
     elif stays(removal):
         verdict = "what it does image by image is used"
     else:
-        verdict = f"undecided with {images:,} images"
-    if bypassed.high < 0:
-        return f"{costs}: {verdict}; yet without the block the loss is lower, {between(bypassed)}"
-    if bypassed.high <= NEGLIGIBLE:
-        return f"{costs}: {verdict}; without the block the loss is the same, {between(bypassed)}"
-    return f"{costs}: {verdict}"
+        verdict = f"undecided with {explained.images:,} images"
+    if bypassed.high > NEGLIGIBLE or math.isnan(bypassed.mean):
+        return f"{costs}: {verdict}"
+    than = "is lower" if bypassed.high < 0 else "is no higher"
+    return f"{costs}: {verdict}; without it the loss {than}, {between(bypassed)}{_scoring(removal, explained)}"
+
+
+def _scoring(removal: Removal, explained: Explained) -> str:
+    """The accuracy without the block, behind a comma: a loss may fall, and the accuracy with it."""
+    then = removal.bypassed_accuracy
+    return "" if math.isnan(then) else f", and the accuracy {then:.2%} instead of {explained.accuracy:.2%}"

@@ -110,7 +110,7 @@ def _prepared(own: Standalone) -> torch.device:
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, ImportError) as error:
         raise ConfigError(f"accelerator={accelerator}: {first_line(error)}; accelerator=cpu is always there") from error
     data.trainer = trainer
     if isinstance(data, ImageData):
@@ -131,13 +131,16 @@ def _without(constants: Mapping[str, Tensor]) -> dict[tuple[str, str], Factors]:
 
 
 class _Rise:
-    """Sums over images of how much more loss each has, and of its square."""
+    """Sums over images of how much more loss each has, and of its square; and of correct answers."""
 
     def __init__(self) -> None:
         self.total = self.squares = 0.0
-        self.images = 0
+        self.correct = self.images = 0
 
-    def add(self, differences: Tensor) -> None:
+    def add(self, logits: Tensor, labels: Tensor, before: Tensor) -> None:
+        """Of a batch whose losses were `before`, (B,)."""
+        differences = _losses(logits, labels) - before
+        self.correct += int((logits.argmax(1) == labels).sum())
         self.total += float(differences.sum())
         self.squares += float((differences * differences).sum())
         self.images += len(differences)
@@ -145,6 +148,10 @@ class _Rise:
     @property
     def estimate(self) -> Estimate:
         return over_images(self.total, self.squares, self.images)
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.images
 
 
 def _measured(
@@ -170,7 +177,7 @@ def _measured(
         images += len(labels)
         for what, factors in tried.items():
             with instead(net, paths, factors):
-                rises[what].add(_losses(net(x), labels) - losses)
+                rises[what].add(net(x), labels, losses)
     return loss, correct, images, rises
 
 
@@ -180,10 +187,13 @@ def _losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _removal(site: str, rises: Mapping[tuple[str, str], _Rise], params: int, macs: int) -> Removal:
+    constant, bypassed = rises[site, "constant"], rises[site, "bypassed"]
     return Removal(
         site=site,
-        constant=rises[site, "constant"].estimate,
-        bypassed=rises[site, "bypassed"].estimate,
+        constant=constant.estimate,
+        bypassed=bypassed.estimate,
+        constant_accuracy=constant.accuracy,
+        bypassed_accuracy=bypassed.accuracy,
         params=params,
         macs=macs,
     )

@@ -1,5 +1,7 @@
 """How latency is measured, and what came out, as values."""
 
+import math
+
 import pytest
 
 from senas.core.latency import Latency, Timing
@@ -42,3 +44,15 @@ def test_how_much_longer_one_takes_is_read_pass_by_pass():
     twice = Latency(Timing(), (2.0, 2.0, 2.0, 20.0, 20.0))
     assert twice.times_as_long(plain) == (2.0, 2.0, 2.0)
     assert Latency(Timing(), (1.0, 2.0, 3.0)).times_as_long(Latency(Timing(), (1.0, 1.0, 1.0))) == (2.0, 1.5, 2.5)
+
+
+def test_how_much_longer_it_takes_is_a_median_of_differences_pass_by_pass():
+    with_it = Latency(Timing(), [10.0 + n for n in range(1, 31)])
+    without = Latency(Timing(), [10.0] * 30)
+    longer = with_it.longer_than(without)
+    assert (longer.mean, longer.low, longer.high) == (15.5, 11.0, 20.0)  # P(Binomial(30, 1/2) <= 10) = 0.049
+
+
+def test_few_passes_do_not_bound_how_much_longer_it_takes():
+    longer = Latency(Timing(), [2.0, 3.0, 4.0]).longer_than(Latency(Timing(), [1.0, 1.0, 1.0]))
+    assert (longer.mean, longer.low, longer.high) == (2.0, -math.inf, math.inf)
