@@ -4,6 +4,7 @@ senas.search(...)           launches a study, or resumes it: .front, .best(), .e
 senas.open_study(name)      one that was launched before
 senas.audit(...)            how much of what a search would see is noise, and what would help
 senas.train(se, ...)        several seeds at full length, compared on the test part
+senas.explain(...)          what the gates of a trained network do, and which of its SE blocks can go
 senas.export(study, to)     an SE configuration and its weights, in a folder
 senas.load(folder)          an exported network, with its weights
 senas.read(folder)          what it takes and gives: shape, mean, std, classes, scores
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from senas import torchvision_beside_cpu_torch
 
 if TYPE_CHECKING:
-    from senas.app.notebook import audit, dashboard, open_study, search, sites, train
+    from senas.app.notebook import audit, dashboard, explain, open_study, search, sites, train
     from senas.app.studied import export
     from senas.core.block import SEBlock
     from senas.core.config import SEConfig
@@ -31,6 +32,7 @@ __all__ = [
     "SEConfig",
     "audit",
     "dashboard",
+    "explain",
     "export",
     "insert_se",
     "load",

@@ -22,6 +22,7 @@ from senas.core.trust import packages
 if TYPE_CHECKING:
     import pandas as pd
 
+    from senas.app.explain import Explanation
     from senas.core.audited import Audited
 
 
@@ -130,6 +131,22 @@ def open_study(name: str, root: str = "runs", trust: str | Sequence[str] = ()) -
     ConfigError where it names code that is not trusted.
     """
     return Study(set_up_again(root, name, trust))
+
+
+def explain(*overrides: str, **settings: Any) -> "Explanation | None":
+    """What the gates of a trained network do, and which of its SE blocks can go: `senas explain`.
+
+    Of a study's pick, or of an export: `explain(se="exported/demo")`. None where the network has no SE block.
+
+    >>> found = senas.explain(study={"name": "demo"}, pick="trial:1")
+    trial 1 of demo: r16 standard: all...
+    >>> [removal.site for removal in found.figures.removals]
+    ['layer1.0', 'layer2.0', 'layer3.0']
+    >>> found.plot().savefig("gates.png")
+    """
+    from senas.app.explain import explain as run
+
+    return run(called("explain", overrides, settings))
 
 
 @dataclass(frozen=True)

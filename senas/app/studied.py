@@ -16,6 +16,8 @@ from senas.study.optuna import read_trials
 if TYPE_CHECKING:
     import pandas as pd
 
+    from senas.app.explain import Explanation
+
 
 class Study:
     """A study: what was tried, where it stands, and what to take from it.
@@ -125,6 +127,16 @@ class Study:
     def table(self) -> str:
         """The front as Markdown, the recommended configuration in bold."""
         return front_table(self._setup, self._findings()).markdown()
+
+    def explain(self, pick: str | None = None, **settings: Any) -> "Explanation | None":
+        """What the gates of the recommended network do, and which of its SE blocks can go; None where it has none.
+
+        The settings are those of `senas explain`: accelerator, latency_within, ...
+        """
+        from senas.app.explain import explain
+
+        named = {"study": {"name": self.name}, "root": str(self._setup.folder.root), "trust": self._trust}
+        return explain(called("explain", (), {**named, **settings, **({"pick": pick} if pick else {})}))
 
     def export(self, to: Path | str | None = None, *, pick: str | None = None, **settings: Any) -> Path:
         """Writes the recommended configuration with its weights, checks them, and gives their folder.

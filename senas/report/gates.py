@@ -14,7 +14,7 @@ from senas.core.config import spoken_on
 from senas.core.explained import NEAR, SUPPRESSED, Explained, Profile, Removal, largest
 from senas.report.effects import INTERVAL
 from senas.report.gates_figure import gates_png as gates_png  # the picture beside its tables
-from senas.report.removable import can_go, share
+from senas.report.removable import can_go, share, signed
 from senas.report.table import spoken as spoken_number
 
 TOGETHER = "all at once"
@@ -118,16 +118,16 @@ def legend(explained: Explained) -> list[str]:
     ]
 
 
-def signed(estimate: Estimate) -> str:
+def ranged(estimate: Estimate) -> str:
     """`+0.0012`, and its interval in a second line."""
-    return f"{estimate.mean:+.4f}\n{estimate.low:+.4f} to {estimate.high:+.4f}"
+    return f"{signed(estimate.mean)}\n{signed(estimate.low)} to {signed(estimate.high)}"
 
 
 def _removal(removal: Removal, *, timed: bool) -> list[str]:
     costs = f"{removal.params:,}\n{spoken_number(removal.macs)}"
-    latency = [signed(removal.latency_ms) if removal.latency_ms else ""] if timed else []
+    latency = [ranged(removal.latency_ms) if removal.latency_ms else ""] if timed else []
     accuracies = "\n".join(f"{each:.2%}" for each in (removal.constant_accuracy, removal.bypassed_accuracy))
-    return [removal.site, signed(removal.constant), signed(removal.bypassed), accuracies, costs, *latency]
+    return [removal.site, ranged(removal.constant), ranged(removal.bypassed), accuracies, costs, *latency]
 
 
 def _numbers(removal: Removal) -> list[object]:

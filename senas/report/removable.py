@@ -29,7 +29,7 @@ def advice(explained: Explained, fold: str = "") -> list[str]:
         alone = sum(removal.constant.mean for removal in explained.removals)
         lines.append(
             f"all {len(explained.removals)} at once: constant costs {between(together.constant)}, where each by itself "
-            f"adds up to {alone:+.4f}; without them {between(together.bypassed)}{_scoring(together, explained)}"
+            f"adds up to {signed(alone)}; without them {between(together.bypassed)}{_scoring(together, explained)}"
         )
     if fold and any(map(can_go, explained.removals)):
         lines.append(f"to fold what may be folded, as long as the loss rises by no more than {NEGLIGIBLE:g}: {fold}")
@@ -57,13 +57,20 @@ def gates_in_words(explained: Explained) -> str:
 
 def between(estimate: Estimate) -> str:
     """`+0.0002 (-0.0001 to +0.0005)`."""
-    return f"{estimate.mean:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"
+    return f"{signed(estimate.mean)} ({signed(estimate.low)} to {signed(estimate.high)})"
+
+
+def signed(number: float) -> str:
+    """Four decimals; what is rounded to zero has no minus."""
+    return f"{round(number, 4) + 0.0:+.4f}"
 
 
 def share(number: float) -> str:
-    """`12 %`; below one `0.3 %`; `-` for what is not known."""
+    """`12 %`; below one `0.3 %`, or `<0.1 %`; `-` for what is not known."""
     if math.isnan(number):
         return "-"
+    if 0 < number < 0.001:
+        return "<0.1 %"
     return f"{number * 100:.0f} %" if number == 0 or number >= 0.01 else f"{number * 100:.1f} %"
 
 

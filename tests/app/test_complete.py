@@ -35,7 +35,10 @@ def test_a_group_completes_to_its_files(completions, group):
         ("senas se", {"search"}),
         ("senas search", {"search"}),
         ("senas d", {"dashboard"}),
-        ("senas ", {"search", "resume", "audit", "front", "effects", "train", "sites", "export", "dashboard"}),
+        (
+            "senas ",
+            {"search", "resume", "audit", "front", "effects", "explain", "train", "sites", "export", "dashboard"},
+        ),
         ("senas search data=fa", {"data=fashion_mnist"}),
         ("senas audit data=fa", {"data=fashion_mnist"}),
         ("senas audit audit.f", {"audit.full="}),

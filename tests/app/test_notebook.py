@@ -23,7 +23,7 @@ def study(copied):
     return senas.open_study("pilot", root=str(copied))
 
 
-@pytest.mark.parametrize("name", ["search", "open_study", "audit", "export", "train", "sites"])
+@pytest.mark.parametrize("name", ["search", "open_study", "audit", "explain", "export", "train", "sites"])
 def test_there_is_an_example(name):
     assert ">>> " in getattr(senas, name).__doc__
 
@@ -34,10 +34,10 @@ def test_the_examples_run_as_they_are_written(folder):
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     runner = doctest.DocTestRunner(optionflags=options)
     parser = doctest.DocTestParser()
-    for name in ("search", "open_study", "audit", "export", "train", "sites"):
+    for name in ("search", "open_study", "audit", "explain", "export", "train", "sites"):
         text = getattr(senas, name).__doc__
         runner.run(parser.get_doctest(text, {"senas": senas}, name, __file__, 0))
-    assert runner.summarize(verbose=False) == (0, 14)
+    assert runner.summarize(verbose=False) == (0, 17)
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -69,6 +69,21 @@ def test_effects_are_the_rows_that_the_command_writes(study, request, copied):
     written = pd.read_csv(copied / "pilot" / "effects.csv", keep_default_na=False)
     pd.testing.assert_frame_equal(study.effects, written)
     assert set(study.effects["name"]) >= {"layer1.0", "layer2.0", "layer3.0"}
+
+
+@pytest.mark.slow
+def test_a_study_explains_its_pick_as_the_command_does(study, request, copied):
+    found = study.explain("trial:1", latency_within=0)
+    written = (copied / "pilot" / "explain.csv").read_bytes()
+    assert [each.site for each in found.figures.removals] == ["layer1.0", "layer2.0", "layer3.0"]
+    assert len(found.advice) >= 4
+    assert len(found.plot().axes) == 7
+    said = request.getfixturevalue("senas")(
+        "explain", "study.name=pilot", "pick=trial:1", "latency_within=0", f"root={copied}"
+    )
+    assert said.code == 0
+    assert all(line in said.out for line in found.advice)
+    assert (copied / "pilot" / "explain.csv").read_bytes() == written
 
 
 def test_effects_are_drawn_as_the_command_draws_them(study):

@@ -178,6 +178,12 @@ def test_a_block_that_does_nothing_is_said_to_do_nothing():
     assert line.endswith("may be folded; without it the loss is no higher, +0.0001 (-0.0003 to +0.0005)")
 
 
+def test_what_is_rounded_to_zero_has_no_minus(capsys):
+    tiny = removal("layer1.0", Estimate(-1e-6, -2e-6, 1e-6))
+    assert "+0.0000 (+0.0000 to +0.0000)" in advice(explained([], [tiny]))[0]
+    assert "+0.0000 to +0.0000" in shown(removals_table(explained([], [tiny])), capsys)
+
+
 def test_all_at_once_is_beside_the_sum_of_each(found):
     assert advice(found)[2].startswith(
         "all 2 at once: constant costs +0.0200 (+0.0150 to +0.0250), where each by itself"
@@ -209,7 +215,8 @@ def test_a_block_of_the_backbones_own_has_no_width_to_compare(capsys):
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(0.0, "0 %"), (0.004, "0.4 %"), (0.25, "25 %"), (1.0, "100 %"), (float("nan"), "-")]
+    ("number", "words"),
+    [(0.0, "0 %"), (0.0004, "<0.1 %"), (0.004, "0.4 %"), (0.25, "25 %"), (1.0, "100 %"), (float("nan"), "-")],
 )
 def test_small_shares_are_not_rounded_away(number, words):
     assert share(number) == words
