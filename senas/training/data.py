@@ -16,7 +16,7 @@ from torch import Tensor
 
 from senas.errors import DataError
 from senas.training.augment import Augmentation
-from senas.training.batches import Change, Ordered, Shuffled, ShuffledBatches, Take, scaled
+from senas.training.batches import VALIDATION_BATCH, Change, Ordered, Shuffled, ShuffledBatches, Take, scaled
 from senas.training.memory import free_on
 
 CHUNK_BATCHES, CHUNK_BYTES = 64, 2**25
@@ -96,17 +96,17 @@ class Images(pl.LightningDataModule):
     def train_dataloader(self) -> Iterable[Any]:
         raise NotImplementedError
 
-    def unchanged_dataloader(self) -> Iterable[Any] | None:
-        """All training images, first to last and not augmented; None where only a loader is known that may change
-        them."""
-        return None
-
     def val_dataloader(self) -> Iterable[Any]:
         raise NotImplementedError
 
     def test_dataloader(self) -> Iterable[Any]:
         """Raises DataError where there are no test images."""
         raise NotImplementedError
+
+    def plain_training_images(self, most: int) -> Iterable[Any] | None:
+        """Batches of at most so many training images, spread over the part evenly, without augmentation; None where
+        they cannot be had so."""
+        return None
 
     def repeat_channels(self, channels: int) -> None:
         """Make grey images have `channels` equal channels. Raises DataError for images that are not grey."""
@@ -190,14 +190,16 @@ class ImageData(Images):
         sampler = ShuffledBatches(len(self.train), self.batch_size, self.seed)
         return Shuffled(sampler, together, self._takes("train"), self.augmentation)
 
-    def unchanged_dataloader(self) -> Ordered:
-        return Ordered(len(self.train), self._takes("train"))
-
     def val_dataloader(self) -> Ordered:
         return Ordered(len(self.val), self._takes("val"))
 
     def test_dataloader(self) -> Ordered:
         return Ordered(len(self.test), self._takes("test"))
+
+    def plain_training_images(self, most: int) -> Iterable[Any]:
+        step, take = -(-len(self.train) // most), self._takes("train")
+        for first in range(0, len(self.train), VALIDATION_BATCH * step):
+            yield take(slice(first, first + VALIDATION_BATCH * step, step))
 
     def _repeat(self, channels: int) -> None:
         self.train, self.val, self.test = (

@@ -24,6 +24,8 @@ from senas.training.task import wide
 
 Told = Callable[[int, int], None]
 """Told of how many images went through the network, and how many there are to go; each counts once a pass."""
+IMAGES = 10_000
+"""Gates are averaged over so many training images at most: a mean gate is then known to 0.005 or better."""
 Factors = Mapping[str, Tensor | None]
 TOGETHER = "all at once"
 
@@ -36,16 +38,16 @@ def explained(own: Standalone, net: nn.Module, config: SEConfig, *, told: Told =
              whatever it was trained in.
     config:  its blocks, one at least.
 
-    Constants are means over the training images, not augmented, or where such are not to be had over the validation
-    images themselves. One pass over the first, then for each batch of the second one of the network as it is, two a
+    Constants are means over the training images, or IMAGES of them, not augmented; where such are not to be had, over
+    the validation images themselves. One pass over the first, then for each batch of the second one of the network as it is, two a
     site, and two without all of them. Raises ConfigError for a device that is not there.
     """
     data, sites = own.data, own.traced.sites
     where, paths, blocks = _prepared(own), own.paths(config), config.on(sites)
     net.to(where).eval()
-    counts, unchanged = data.counts, data.unchanged_dataloader()
+    counts, unchanged = data.counts, data.plain_training_images(IMAGES)
     passes = 1 + 2 * len(blocks) + 2 * (len(blocks) > 1)
-    total = (counts.val if unchanged is None else counts.train) + counts.val * passes
+    total = (counts.val if unchanged is None else min(IMAGES, counts.train)) + counts.val * passes
     done = 0
 
     def moved(batches: Iterable[Any], each: int) -> Iterator[tuple[Tensor, Tensor]]:
