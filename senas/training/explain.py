@@ -39,8 +39,8 @@ def explained(own: Standalone, net: nn.Module, config: SEConfig, *, told: Told =
     config:  its blocks, one at least.
 
     Constants are means over the training images, or IMAGES of them, not augmented; where such are not to be had, over
-    the validation images themselves. One pass over the first, then for each batch of the second one of the network as it is, two a
-    site, and two without all of them. Raises ConfigError for a device that is not there.
+    the validation images themselves. After that pass there are, for each batch of the validation images, one of the
+    network as it is, two a site, and two without all blocks. Raises ConfigError for a device that is not there.
     """
     data, sites = own.data, own.traced.sites
     where, paths, blocks = _prepared(own), own.paths(config), config.on(sites)

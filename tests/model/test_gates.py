@@ -8,7 +8,7 @@ from torchvision.ops import SqueezeExcitation
 from senas.core.block import Gate, Placement, SEBlock
 from senas.core.config import SEConfig
 from senas.model.cifar import CifarResNet
-from senas.model.gates import gate_paths, implied, instead, watched
+from senas.model.gates import gate_paths, implied, instead, watched, without
 from senas.model.sites import trace
 from senas.model.surgery import insert
 
@@ -99,6 +99,14 @@ def test_a_gate_replaced_by_what_it_was_for_an_image_gives_the_same_output(net, 
 def test_without_any_gate_the_network_is_the_backbone(net, backbone, paths):
     with instead(net, paths, dict.fromkeys(paths)), torch.no_grad():
         assert torch.equal(net(images()), backbone(images()))
+
+
+def test_a_copy_without_a_block_computes_what_the_network_does_where_it_is_bypassed(net, paths):
+    bare = without(net, paths, ["layer2.0"])
+    with instead(net, paths, {"layer2.0": None}), torch.no_grad():
+        assert torch.equal(bare(images()), net(images()))
+    assert not torch.equal(bare(images()), net(images()))
+    assert not isinstance(net.get_submodule(paths["layer2.0"]), nn.Identity)  # it is a copy
 
 
 def test_the_factors_of_a_block_that_is_not_ours_are_read_off_its_output():

@@ -5,10 +5,12 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
+from torchvision.ops import SqueezeExcitation as Torchvisions
 
-from senas.core.block import Gate, SEBlock
+from senas.core.block import Gate, Original, SEBlock
 from senas.core.config import SEConfig
 from senas.core.interval import interval
 from senas.core.recipe import Device
@@ -16,6 +18,7 @@ from senas.core.trial import Job
 from senas.errors import ConfigError
 from senas.model.gates import instead, watched
 from senas.model.se import SqueezeExcitation
+from senas.model.sites import trace
 from senas.training.augment import Augmentation
 from senas.training.custom import CustomData
 from senas.training.data import ImageData
@@ -35,9 +38,9 @@ def network(own):
     def make(config):
         net = own.network(Job(config, 3, 1))
         for module in net.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-                torch.nn.init.normal_(module.running_mean, std=0.2)
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.running_mean, std=0.2)
             if isinstance(module, SqueezeExcitation):
                 for parameter in module.parameters():
                     parameter.data *= 8
@@ -198,3 +201,36 @@ def test_streamed_images_pass_through_their_hooks_and_stand_in_for_unchanged_one
         expected = float((losses(net, changed, few.val.labels) - before).mean())
     assert found.removals[0].constant.mean == pytest.approx(expected, abs=1e-6)
     assert not math.isnan(found.profiles[0].per_class)
+
+
+class WithItsOwn(nn.Module):
+    """A residual unit that came with a block that is none of ours: another function between its layers."""
+
+    def __init__(self):
+        super().__init__()
+        theirs = Torchvisions(4, 2, activation=nn.Tanh)
+        self.stem = nn.Conv2d(1, 4, 3, padding=1)
+        self.branch = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), theirs)
+        self.head = nn.Linear(4, 10)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.head(F.relu(x + self.branch(x)).mean((2, 3)))
+
+
+def test_a_block_of_the_backbones_own_is_explained_by_what_it_does(few, recipe):
+    backbone = WithItsOwn()
+    traced = trace(backbone, (1, 8, 8), strip_se=True)
+    (site,) = traced.sites
+    config = SEConfig.former(traced.sites)
+    assert config[site.name] == Original()
+    own = Standalone(WithItsOwn, traced, few, recipe(), Device(accelerator="cpu", threads=1))
+    net = own.network(Job(config, 0, 1))
+    found = explained(own, net, config)
+    given = []
+    theirs = net.get_submodule(own.paths(config)[site.name])
+    theirs.scale_activation.register_forward_hook(lambda _, args, factors: given.append(factors.flatten(1)))
+    losses(net, few.val.images, few.val.labels)
+    assert found.profiles[0].mean == pytest.approx(given[0].mean(0).numpy(), abs=1e-5)
+    assert found.profiles[0].hidden is None
+    assert (found.removals[0].params, found.removals[0].macs) == (site.former.params, site.former.macs)
