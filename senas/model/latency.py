@@ -33,7 +33,8 @@ def latencies(
 ) -> list[Latency]:
     """How long each network takes for a batch of images of shape `example` (C, H, W).
 
-    The networks take turns, pass by pass, so that a machine that slows down slows all of them. They are not changed:
+    The networks take turns, pass by pass, so that a machine that slows down slows all of them; every other round goes
+    backwards, so that what interrupts at regular times, as a scheduler does, does not meet the same one each time. They are not changed:
     copies run, in float32. PyTorch's threads are set, and set back.
 
     prepare:  how a network is made ready to run, where `timing.runtime` is none of PyTorch's own.
@@ -51,8 +52,9 @@ def latencies(
         for run in runs:
             _warm_up(run, timing)
         with _no_collection():
-            for _ in range(timing.repeats):
-                for run, taken in zip(runs, times, strict=True):
+            round_there = list(zip(runs, times, strict=True))
+            for repeat in range(timing.repeats):
+                for run, taken in round_there if repeat % 2 == 0 else reversed(round_there):
                     taken.append(once(run))
     return [Latency(named, tuple(taken)) for taken in times]
 

@@ -89,6 +89,6 @@ def _sentence(removal: Removal, explained: Explained) -> str:
 
 
 def _scoring(removal: Removal, explained: Explained) -> str:
-    """The accuracy without the block, behind a comma: a loss may fall, and the accuracy with it."""
-    then = removal.bypassed_accuracy
-    return "" if math.isnan(then) else f", and the accuracy {then:.2%} instead of {explained.accuracy:.2%}"
+    """The accuracy without the block, behind a comma, where it is another: a loss may fall, and the accuracy with it."""
+    then, now = f"{removal.bypassed_accuracy:.2%}", f"{explained.accuracy:.2%}"
+    return "" if then == now or math.isnan(removal.bypassed_accuracy) else f", and the accuracy {then} instead of {now}"

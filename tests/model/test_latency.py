@@ -92,9 +92,16 @@ def test_the_network_is_left_as_it_was():
     assert net.conv.weight.dtype is torch.float64
 
 
-def test_several_networks_take_turns():
+def test_several_networks_take_turns_there_and_back():
     one, other = latencies([Spy("one"), Spy("other")], (3, 8, 8), QUICK)
-    assert [each["name"] for each in Spy.passes[2 * WARM_UP_RUNS :]] == 5 * ["one", "other"]
+    there = ["one", "other"]
+    assert [each["name"] for each in Spy.passes[2 * WARM_UP_RUNS :]] == [
+        *there,
+        *there[::-1],
+        *there,
+        *there[::-1],
+        *there,
+    ]
     assert len(one.times_ms) == len(other.times_ms) == 5
 
 

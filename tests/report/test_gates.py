@@ -173,6 +173,11 @@ def test_a_loss_that_falls_without_the_block_is_told_with_the_accuracy():
     )
 
 
+def test_an_accuracy_that_stays_is_not_told():
+    (line,) = advice(explained([], [removal("layer1.0", COSTLY, BETTER, bypassed_accuracy=0.9)]))
+    assert line.endswith("without it the loss is lower, -0.0300 (-0.0400 to -0.0200)")
+
+
 def test_a_block_that_does_nothing_is_said_to_do_nothing():
     (line,) = advice(explained([], [removal("layer1.0", FREE, FREE)]))
     assert line.endswith("may be folded; without it the loss is no higher, +0.0001 (-0.0003 to +0.0005)")
