@@ -77,7 +77,7 @@ def spoken_space(space: SearchSpace) -> str:
         alike.setdefault(tuple(choice.options), []).append(choice.name)
     lines = [
         f"search space: {configurations(space)} from {len(space.choices)} choices, "
-        f"at most {space.largest_params:,} SE parameters"
+        f"at most {space.largest_params:,} SE parameters, {spoken(space.largest_macs)} MACs"
     ]
     for options, names in alike.items():
         shown = names if len(names) <= NAMED else [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]

@@ -1,6 +1,7 @@
 """What an SE block is, as a value: no tensors, no frameworks.
 
-Source: Hu et al., "Squeeze-and-Excitation Networks", arXiv:1709.01507; placements: its section 6 and figure 5.
+Source: Hu et al., "Squeeze-and-Excitation Networks", arXiv:1709.01507; placements: its section 6 and figure 5; a gate
+without a squeeze: its section 7.1.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,15 @@ ORIGINAL = "original"
 
 
 class Squeeze(StrEnum):
-    """How (B, C, H, W) becomes (B, C)."""
+    """What the two layers read of (B, C, H, W).
+
+    avg, max:  the mean, or the maximum, of each channel over all locations: (B, C), so one gate a channel.
+    local:     each location by itself, with the same weights: (B, C, H, W), so a gate a channel and location.
+    """
 
     AVG = "avg"
     MAX = "max"
+    LOCAL = "local"
 
 
 class Gate(StrEnum):
@@ -92,9 +98,12 @@ class SEBlock:
         """Weights of the block on that many channels: 2 C h, and C + h biases."""
         return 2 * channels * self.hidden + (channels + self.hidden if self.bias else 0)
 
-    def macs(self, channels: int) -> int:
-        """Multiply-accumulates of the two layers for one image: 2 C h. Squeeze and scale are not counted."""
-        return 2 * channels * self.hidden
+    def macs(self, channels: int, height: int, width: int) -> int:
+        """Multiply-accumulates of the two layers for one image: 2 C h, once for each location where the gate is local.
+
+        Squeeze and scale are not counted.
+        """
+        return 2 * channels * self.hidden * (height * width if self.squeeze is Squeeze.LOCAL else 1)
 
     @property
     def traits(self) -> str:

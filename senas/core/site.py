@@ -83,7 +83,7 @@ class Site:
     def macs(self, block: Block) -> int:
         """Multiply-accumulates that this block adds here, for one image."""
         seen = self.seen(block)
-        return block.macs(seen.channels) if isinstance(block, SEBlock) else self._former.macs
+        return block.macs(*seen) if isinstance(block, SEBlock) else self._former.macs
 
     @property
     def _former(self) -> Former:

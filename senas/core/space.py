@@ -171,6 +171,11 @@ class SearchSpace:
         return sum(max(params for params, _ in options) for options in self.costs)
 
     @property
+    def largest_macs(self) -> int:
+        """MACs that the blocks of the configuration with the most of them add, within the caps or not."""
+        return sum(max(macs for _, macs in options) for options in self.costs)
+
+    @property
     def costs(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """For each choice the SE parameters and MACs that each of its options adds."""
         return self._budget.options

@@ -6,7 +6,7 @@ It renders what se.yaml says, and what was checked. A line about something that 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from senas.core.block import Placement, SEBlock
+from senas.core.block import Placement, SEBlock, Squeeze
 from senas.core.config import spoken_block
 from senas.core.site import Site
 from senas.core.trust import suggested
@@ -77,8 +77,17 @@ def _head(exported: Exported, sites: Sequence[Site]) -> str:
         f"# {cell(exported.backbone['name'])}{on}, {having}\n\n"
         f"A network that tells images of {len(exported.classes)} classes apart, with trained weights."
         f"{search if 'study' in exported.provenance else ''}{_caveat(exported)} A Squeeze-and-Excitation (SE) block "
-        "weighs the channels of a feature map by factors that it computes from their means or maxima."
+        "weighs the channels of a feature map by factors that it computes from their means or maxima"
+        f"{_local(exported)}."
     )
+
+
+def _local(exported: Exported) -> str:
+    """What is different where a block does not squeeze."""
+    blocks = [block for block in exported.config.values() if isinstance(block, SEBlock)]
+    if not any(block.squeeze is Squeeze.LOCAL for block in blocks):
+        return ""
+    return "; one that is called local, from the channels' values at each location, for that location alone"
 
 
 def _caveat(exported: Exported) -> str:

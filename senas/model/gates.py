@@ -26,8 +26,8 @@ def gate_paths(backbone: nn.Module, config: SEConfig, traced: Traced) -> dict[st
 class Seen(NamedTuple):
     """What a block made of a batch.
 
-    squeezed:  (B, C), what its first layer read.
-    gates:     (B, C), the factors of the channels.
+    squeezed:  (B, C), what its first layer read; of a local gate, which reads every location, the mean over them.
+    gates:     (B, C), the factors of the channels; of a local gate (B, C, H, W), those of each location.
     """
 
     squeezed: Tensor
@@ -47,7 +47,8 @@ def watched(net: nn.Module, paths: Mapping[str, str]) -> Iterator[dict[str, Seen
             with torch.no_grad():
                 (x,) = args
                 if isinstance(module, SqueezeExcitation):
-                    seen[site] = Seen(module.squeezed(x), module.gates(x))
+                    squeezed = module.squeezed(x)
+                    seen[site] = Seen(squeezed if squeezed.ndim == 2 else squeezed.mean((2, 3)), module.gates(x))
                 else:
                     seen[site] = Seen(x.mean((2, 3)), implied(x, output))
 

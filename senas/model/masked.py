@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from senas.core.block import Activation, Block, Gate, SEBlock, Squeeze
 from senas.model.carried import Carried
+from senas.model.se import dense
 
 
 class Masked(nn.Module):
@@ -23,6 +24,7 @@ class Masked(nn.Module):
     """
 
     on: Tensor | None
+    is_local: Tensor | None
     is_max: Tensor | None
     is_silu: Tensor | None
     is_hard: Tensor | None
@@ -44,7 +46,8 @@ class Masked(nn.Module):
         biased = self.fc1.bias is not None
         has = {
             "on": carried.optional,
-            "is_max": len(carried.squeezes) > 1,
+            "is_local": Squeeze.LOCAL in carried.squeezes and len(carried.squeezes) > 1,
+            "is_max": carried.squeezes >= {Squeeze.AVG, Squeeze.MAX},
             "is_silu": len(carried.activations) > 1,
             "is_hard": Gate.HARD_SIGMOID in carried.gates and len(carried.gates) > 1,
             "scale": carried.gates >= {Gate.SIGMOID, Gate.TWICE_SIGMOID},
@@ -65,6 +68,7 @@ class Masked(nn.Module):
         biased = torch.tensor(ours is not None and ours.bias)
         return {
             "on": torch.tensor(ours is not None),
+            "is_local": torch.tensor(ours is not None and ours.squeeze is Squeeze.LOCAL),
             "is_max": torch.tensor(ours is not None and ours.squeeze is Squeeze.MAX),
             "is_silu": torch.tensor(ours is not None and ours.activation is Activation.SILU),
             "is_hard": torch.tensor(ours is not None and ours.gate is Gate.HARD_SIGMOID),
@@ -76,14 +80,22 @@ class Masked(nn.Module):
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = F.linear(self._squeeze(x), _kept(self.rows, self.fc1.weight), _kept(self.biases1, self.fc1.bias))
+        squeezed = self._squeeze(x)
+        hidden = dense(squeezed, _kept(self.rows, self.fc1.weight), _kept(self.biases1, self.fc1.bias))
         inner = self._activation(hidden)
-        gates = self._gate(F.linear(inner, _kept(self.columns, self.fc2.weight), _kept(self.biases2, self.fc2.bias)))
+        gates = self._gate(dense(inner, _kept(self.columns, self.fc2.weight), _kept(self.biases2, self.fc2.bias)))
         if self.on is not None:
             gates = torch.where(self.on, gates, 1.0)
-        return x * gates[:, :, None, None]
+        return x * (gates if squeezed.ndim == 4 else gates[:, :, None, None])
 
     def _squeeze(self, x: Tensor) -> Tensor:
+        if self.carried.squeezes == {Squeeze.LOCAL}:
+            return x
+        pooled = self._pooled(x)
+        # Where some blocks are local, all are computed at every location; of one that is not, all locations are alike.
+        return pooled if self.is_local is None else torch.where(self.is_local, x, pooled[:, :, None, None])
+
+    def _pooled(self, x: Tensor) -> Tensor:
         if self.is_max is not None:
             return torch.where(self.is_max, x.amax((2, 3)), x.mean((2, 3)))
         return x.mean((2, 3)) if Squeeze.AVG in self.carried.squeezes else x.amax((2, 3))

@@ -48,6 +48,10 @@ def test_the_text_of_an_unusual_block_says_all_that_is_unusual():
     assert str(block) == "h16 pre max 2sigmoid silu no_bias"
 
 
+def test_the_text_of_a_local_gate_says_local():
+    assert str(SEBlock(hidden=4, squeeze=Squeeze.LOCAL)) == "h4 standard local"
+
+
 def test_no_word_means_two_things():
     words = [word for kind in (Placement, Squeeze, Gate, Activation) for word in kind] + ["no_bias", "none"]
     assert len(set(words)) == len(words)
@@ -136,9 +140,12 @@ def test_one_layer_pair_of_256_channels_at_r_16_has_8464_parameters():
     assert block.params(256) == 256 * 16 + 16 + 16 * 256 + 256 == 8464
 
 
-@given(st.from_type(SEBlock), st.integers(1, 4096))
-def test_macs_are_the_parameters_without_biases(block, channels):
-    assert block.macs(channels) == dataclasses.replace(block, bias=False).params(channels)
+@given(st.from_type(SEBlock), st.integers(1, 4096), st.integers(1, 512), st.integers(1, 512))
+def test_macs_are_the_parameters_without_biases_once_or_where_the_gate_is_local_at_each_location(
+    block, channels, height, width
+):
+    locations = height * width if block.squeeze is Squeeze.LOCAL else 1
+    assert block.macs(channels, height, width) == locations * dataclasses.replace(block, bias=False).params(channels)
 
 
 def test_placements_are_in_the_order_in_which_a_unit_computes():

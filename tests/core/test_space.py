@@ -88,8 +88,9 @@ def test_each_choice_is_asked_once_with_all_its_options(space):
 
 
 @given(spaces())
-def test_the_largest_parameters_are_those_of_the_largest_configuration(space):
+def test_the_largest_costs_are_those_of_the_configuration_that_has_the_most(space):
     assert space.largest_params == max(config.params(space.sites) for config in space)
+    assert space.largest_macs == max(config.macs(space.sites) for config in space)
 
 
 @given(networks(), axes_of_any_kind.filter(lambda axes: axes.per == "site"))

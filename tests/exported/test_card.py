@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from senas.core.block import SEBlock, Squeeze
 from senas.core.config import BASELINES, SEConfig
 from senas.exported.card import MARK, Parity, card
 from senas.exported.folder import write
@@ -62,6 +63,12 @@ def test_every_site_is_there_with_what_it_has(found, write_card):
     )
     assert "- pre: before the residual branch" in text
     assert "- identity:" not in text
+
+
+def test_what_a_local_gate_is_is_told_where_there_is_one(found, write_card):
+    local = replace(found, config=SEConfig({"layer1.0": SEBlock(hidden=2, squeeze=Squeeze.LOCAL)}))
+    assert "one that is called local, from the channels' values at each location" in write_card(local)
+    assert "called local" not in write_card(found)
 
 
 def test_what_the_network_takes_and_gives_is_there(found, write_card):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision import models
 
-from senas.core.block import Placement, SEBlock, width
+from senas.core.block import Placement, SEBlock, Squeeze, width
 from senas.core.config import SEConfig
 from senas.core.site import stages
 from senas.model.backbones import named
@@ -29,10 +29,10 @@ def resnet50():
     return backbone, trace(backbone, IMAGENET)
 
 
-def everywhere(traced, reduction, placement=Placement.STANDARD, bias=True):
+def everywhere(traced, reduction, placement=Placement.STANDARD, **fields):
     return SEConfig(
         {
-            site.name: SEBlock(hidden=width(site.places[placement].channels, reduction), placement=placement, bias=bias)
+            site.name: SEBlock(hidden=width(site.places[placement].channels, reduction), placement=placement, **fields)
             for site in traced.sites
         }
     )
@@ -42,15 +42,25 @@ def everywhere(traced, reduction, placement=Placement.STANDARD, bias=True):
 @pytest.mark.parametrize("placement", Placement)
 def test_parameters_in_closed_form_are_those_counted(resnet50, placement, bias):
     backbone, traced = resnet50
-    config = everywhere(traced, 16, placement, bias)
+    config = everywhere(traced, 16, placement, bias=bias)
     assert params(backbone) + config.params(traced.sites) == params(insert(backbone, config, traced))
 
 
-@pytest.mark.parametrize("placement", Placement)
-def test_macs_in_closed_form_are_those_counted(resnet50, placement):
-    backbone, traced = resnet50
-    config, example = everywhere(traced, 16, placement), (3, 64, 64)
-    assert macs(backbone, example) + config.macs(traced.sites) == macs(insert(backbone, config, traced), example)
+@pytest.fixture(scope="module")
+def oblong():
+    """The same on images of 64 x 96: its trace, and the multiply-accumulates that it takes."""
+    with torch.device("meta"):
+        backbone = models.resnet50(weights=None)
+    return backbone, trace(backbone, (3, 64, 96)), macs(backbone, (3, 64, 96))
+
+
+@pytest.mark.parametrize(
+    ("placement", "squeeze"), [*((each, Squeeze.LOCAL) for each in Placement), (Placement.STANDARD, Squeeze.AVG)]
+)
+def test_macs_in_closed_form_are_those_counted(oblong, placement, squeeze):
+    backbone, traced, own = oblong
+    config = everywhere(traced, 16, placement, squeeze=squeeze)
+    assert own + config.macs(traced.sites) == macs(insert(backbone, config, traced), (3, 64, 96))
 
 
 def test_resnet50_has_25557032_parameters(resnet50):
@@ -80,11 +90,13 @@ def test_se_resnet50_with_biases_has_28088024_parameters(resnet50):
     assert params(insert(backbone, everywhere(traced, 16), traced)) == 28_088_024
 
 
-def test_resnet50_takes_4089_million_multiply_accumulates_at_224_and_with_se_4092(resnet50):
+def test_resnet50_takes_4089_million_multiply_accumulates_at_224_with_se_4092_and_with_local_gates_4500(resnet50):
     backbone, traced = resnet50
     plain = macs(backbone, IMAGENET)
     assert f"{plain / 1e9:.4f}" == "4.0892"
     assert f"{(plain + everywhere(traced, 16).macs(traced.sites)) / 1e9:.4f}" == "4.0917"
+    local = everywhere(traced, 16, squeeze=Squeeze.LOCAL)
+    assert f"{(plain + local.macs(traced.sites)) / 1e9:.4f}" == "4.5002"
 
 
 def test_with_the_stride_where_the_paper_has_it_resnet50_takes_3858_million(resnet50):
@@ -97,6 +109,9 @@ def test_with_the_stride_where_the_paper_has_it_resnet50_takes_3858_million(resn
     traced = trace(backbone, IMAGENET)
     assert f"{macs(backbone, IMAGENET) / 1e9:.4f}" == "3.8580"
     assert f"{macs(insert(backbone, everywhere(traced, 16), traced), IMAGENET) / 1e9:.4f}" == "3.8605"
+    # Hu et al., section 7.1: without a squeeze 4.27 GFLOPs, as they call them.
+    local = everywhere(traced, 16, squeeze=Squeeze.LOCAL)
+    assert f"{macs(insert(backbone, local, traced), IMAGENET) / 1e9:.4f}" == "4.2690"
 
 
 # Every family: whatever the network is, a block costs what the closed form says
@@ -154,7 +169,8 @@ def test_the_closed_form_is_what_is_counted_in_every_family(family, name, data):
         placement = data.draw(st.none() | st.sampled_from(list(site.places)))
         if placement is not None:
             hidden = data.draw(st.integers(1, 64))
-            blocks[site.name] = SEBlock(hidden=hidden, placement=placement, bias=data.draw(st.booleans()))
+            squeeze, bias = data.draw(st.sampled_from(Squeeze)), data.draw(st.booleans())
+            blocks[site.name] = SEBlock(hidden=hidden, placement=placement, squeeze=squeeze, bias=bias)
     config = SEConfig(blocks)
     net = insert(backbone, config, traced)
     assert params(net) == own_params + config.params(traced.sites)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
-from senas.core.block import Gate, Placement, SEBlock
+from senas.core.block import Gate, Placement, SEBlock, Squeeze
 from senas.core.config import SEConfig
 from senas.model.cifar import CifarResNet
 from senas.model.gates import gate_paths, implied, instead, watched, without
@@ -74,6 +74,19 @@ def test_what_is_seen_is_what_the_block_did(net, paths):
     for site, (x, y) in given.items():
         assert torch.equal(seen[site].squeezed, x.mean((2, 3)))
         assert torch.equal(x * seen[site].gates[:, :, None, None], y)
+
+
+def test_of_a_local_gate_the_factors_of_every_location_are_seen(backbone, traced):
+    config = SEConfig({"layer2.0": SEBlock(hidden=3, squeeze=Squeeze.LOCAL)})
+    local, given = insert(backbone, config, traced), []
+    paths = gate_paths(backbone, config, traced)
+    local.get_submodule(paths["layer2.0"]).register_forward_hook(lambda _, args, y: given.append((args[0], y)))
+    with watched(local, paths) as seen, torch.no_grad():
+        local(images())
+    ((x, y),) = given
+    assert torch.equal(seen["layer2.0"].squeezed, x.mean((2, 3)))
+    assert torch.equal(x * seen["layer2.0"].gates, y)
+    assert seen["layer2.0"].gates.std((2, 3)).min() > 0
 
 
 def test_watching_changes_no_output_and_ends_with_the_context(net, paths):

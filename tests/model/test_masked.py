@@ -115,6 +115,10 @@ def test_only_what_varies_has_masks():
     assert not list(masked(SEBlock(hidden=2), sliced=False).buffers())
     names = {name for name, _ in masked(SEBlock(hidden=2), SEBlock(hidden=3), NONE, sliced=False).named_buffers()}
     assert names == {"on"}
+    assert not list(masked(SEBlock(hidden=2, squeeze=Squeeze.LOCAL), sliced=False).buffers())
+    three = [SEBlock(hidden=2, squeeze=squeeze) for squeeze in Squeeze]
+    assert {name for name, _ in masked(three[0], three[2], sliced=False).named_buffers()} == {"is_local"}
+    assert {name for name, _ in masked(*three, sliced=False).named_buffers()} == {"is_local", "is_max"}
 
 
 class InPlace(nn.Module):

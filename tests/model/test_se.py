@@ -32,13 +32,17 @@ def block(**fields):
 
 
 def by_the_paper(x_BCHW, module):
-    """s = squeeze(x), z = gate(W2 act(W1 s + b1) + b2), y_c = z_c x_c."""
+    """s = squeeze(x), z = gate(W2 act(W1 s + b1) + b2), y_c = z_c x_c; of a local gate s = x, location by location."""
     said = module.block
-    s = x_BCHW.sum((2, 3)) / (5 * 7) if said.squeeze is Squeeze.AVG else x_BCHW.flatten(2).max(2).values
+    s = {
+        Squeeze.AVG: lambda x: (x.sum((2, 3)) / (5 * 7))[:, None, None],
+        Squeeze.MAX: lambda x: x.flatten(2).max(2).values[:, None, None],
+        Squeeze.LOCAL: lambda x: x.permute(0, 2, 3, 1),
+    }[said.squeeze](x_BCHW)
     z = s @ module.fc1.weight.T + (module.fc1.bias if said.bias else 0)
     z = z.clamp(min=0) if said.activation is Activation.RELU else z * torch.sigmoid(z)
     z = z @ module.fc2.weight.T + (module.fc2.bias if said.bias else 0)
-    return torch.einsum("bc,bchw->bchw", GATES[said.gate](z), x_BCHW)
+    return GATES[said.gate](z).permute(0, 3, 1, 2) * x_BCHW
 
 
 def gradients(output, inputs):
@@ -88,10 +92,59 @@ def test_gates_are_one_factor_an_image_and_channel():
     torch.testing.assert_close(module(x), x * module.gates(x).reshape(4, C, 1, 1))
 
 
+def test_local_gates_are_one_factor_an_image_channel_and_location():
+    module, x = block(squeeze=Squeeze.LOCAL), images()
+    torch.testing.assert_close(module(x), x * module.gates(x))
+    assert module.gates(x).shape == x.shape
+    assert (module.gates(x).amax((2, 3)) - module.gates(x).amin((2, 3))).min() > 0.1
+
+
+def test_a_local_gate_reads_no_other_location():
+    module, x = block(squeeze=Squeeze.LOCAL), images()
+    other = x.clone()
+    other[:, :, 2, 3] += 1
+    changed = module.gates(other) != module.gates(x)
+    assert changed[:, :, 2, 3].all()
+    assert not changed.index_fill(2, torch.tensor(2), False).any()
+    assert not changed.index_fill(3, torch.tensor(3), False).any()
+
+
+def test_on_maps_of_one_location_a_local_gate_is_the_global_one():
+    module, local = block(), block(squeeze=Squeeze.LOCAL)
+    assert {name: t.shape for name, t in local.state_dict().items()} == {
+        n: t.shape for n, t in block().state_dict().items()
+    }
+    local.load_state_dict(module.state_dict())
+    x = images()[:, :, :1, :1].requires_grad_()
+    torch.testing.assert_close(local(x), module(x), rtol=1e-12, atol=1e-12)
+    inputs = [[x, *net.parameters()] for net in (local, module)]
+    ours, theirs = gradients(local(x), inputs[0]), gradients(module(x), inputs[1])
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("squeeze", Squeeze)
+def test_a_block_keeps_the_layout_of_memory_and_computes_the_same_in_it(squeeze):
+    module, x = block(squeeze=squeeze), images()
+    found = module(x.to(memory_format=torch.channels_last))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert module(x).is_contiguous()
+    torch.testing.assert_close(found, module(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("squeeze", Squeeze)
+def test_in_bfloat16_the_gates_are_near_those_of_float32(squeeze):
+    module, x = block(squeeze=squeeze).float(), images().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = module.gates(x)
+    assert found.dtype is torch.bfloat16
+    torch.testing.assert_close(found.float(), module.gates(x), rtol=0, atol=0.03)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("channels", "hidden"), [(1, 1), (16, 1), (24, 5), (8, 32)])
-def test_the_weights_counted_are_the_closed_form(channels, hidden, bias):
-    said = SEBlock(hidden=hidden, bias=bias)
+@pytest.mark.parametrize("squeeze", [Squeeze.AVG, Squeeze.LOCAL])
+def test_the_weights_counted_are_the_closed_form(squeeze, channels, hidden, bias):
+    said = SEBlock(hidden=hidden, bias=bias, squeeze=squeeze)
     counted = sum(parameter.numel() for parameter in SqueezeExcitation(said, channels).parameters())
     assert counted == said.params(channels)
 

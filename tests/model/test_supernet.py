@@ -51,7 +51,7 @@ FOUR = [
     SEConfig(
         {
             "layer1.0": SEBlock(hidden=3, placement=P.IDENTITY, squeeze=Squeeze.MAX),
-            "layer3.0": SEBlock(hidden=1, gate=Gate.HARD_SIGMOID, activation=Activation.SILU),
+            "layer3.0": SEBlock(hidden=1, gate=Gate.HARD_SIGMOID, activation=Activation.SILU, squeeze=Squeeze.LOCAL),
         }
     ),
     SEConfig(

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
-from senas.core.block import Gate, Placement, SEBlock
+from senas.core.block import Gate, Placement, SEBlock, Squeeze
 from senas.core.config import SEConfig
 from senas.core.ports import Pulse
 from senas.core.recipe import Device
@@ -23,7 +23,7 @@ NONE = SEConfig()
 MIXED = SEConfig(
     {
         "layer1.0": SEBlock(hidden=3, placement=Placement.PRE, gate=Gate.TWICE_SIGMOID),
-        "layer2.0": SEBlock(hidden=1),
+        "layer2.0": SEBlock(hidden=1, squeeze=Squeeze.LOCAL),
         "layer3.0": SEBlock(hidden=2, bias=False),
     }
 )
