@@ -75,8 +75,8 @@ def slopes(curves: dict[tuple[str, str, str], Curve]) -> None:
 
 
 def spoken(found: Interval, digits: int = 2) -> str:
-    mean, low, high = (f"{each:.{digits}f}" for each in (found.mean, found.low, found.high))
-    return mean if found.sd == 0 else f"{mean} ({low} to {high})"
+    mean, low, high = (f"{round(each, digits) + 0.0:.{digits}f}" for each in (found.mean, found.low, found.high))
+    return mean if found.sd < 1e-9 else f"{mean} ({low} to {high})"
 
 
 def networks() -> None:
@@ -125,9 +125,10 @@ def draw(curves: dict[tuple[str, str, str], Curve]) -> None:
                 curve = curves[axis, gate, cost]
                 grown, middle = sorted(curve), [float(np.median(curve[x])) for x in sorted(curve)]
                 panel.plot(grown, middle, "o-", color=color, markersize=4, label=gate)
-                anchor = -1 if axis != "reduction" else 0
-                line = [middle[anchor] * (x / grown[anchor]) ** EXPECTED[gate][axis] for x in grown]
-                panel.plot(grown, line, ":", color=color, linewidth=1.2)
+                if cost in ("macs", "layers_ms"):
+                    anchor = -1 if axis != "reduction" else 0
+                    line = [middle[anchor] * (x / grown[anchor]) ** EXPECTED[gate][axis] for x in grown]
+                    panel.plot(grown, line, ":", color=color, linewidth=1.2)
             panel.set_xscale("log", base=2)
             panel.set_yscale("log")
             panel.spines[["top", "right"]].set_visible(False)

@@ -9,15 +9,15 @@ with equal weights. Rows that are there already are not trained again, so that s
 """
 
 import csv
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scaling import GATES
+from gates import GATES, everywhere
 
 from senas.app.bench import bench
 from senas.app.calls import called
-from senas.core.block import SEBlock, width
 from senas.core.config import SEConfig
 from senas.core.site import Site
 from senas.core.trial import Job
@@ -52,17 +52,9 @@ def main(data: str, first: int, end: int) -> None:
 
 
 def configurations(sites: Sequence[Site]) -> dict[str, SEConfig]:
-    """No SE, and at every site's usual place either gate at each ratio."""
-    named = {"none": SEConfig()}
-    for reduction in REDUCTIONS:
-        for gate, squeeze in GATES.items():
-            blocks = {}
-            for site in sites:
-                assert site.usual is not None  # residual units have one
-                hidden = width(site.places[site.usual].channels, reduction)
-                blocks[site.name] = SEBlock(hidden=hidden, placement=site.usual, squeeze=squeeze)
-            named[f"{gate} r{reduction}"] = SEConfig(blocks)
-    return named
+    """No SE, and either gate everywhere at each ratio."""
+    both = itertools.product(REDUCTIONS, GATES)
+    return {"none": SEConfig()} | {f"{gate} r{r}": everywhere(sites, gate, r) for r, gate in both}
 
 
 def rows() -> list[dict[str, str]]:

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from gates import GATES
 from torch.profiler import ProfilerActivity, profile
 
-from senas.core.block import SEBlock, Squeeze, width
+from senas.core.block import SEBlock, width
 from senas.model.cost import macs
 from senas.model.se import SqueezeExcitation
 from senas.model.threads import threads
 
 RESULTS = Path(__file__).parent / "scaling.csv"
 REPEATS, PASSES, BATCH = 10, 7, 4
-GATES = {"global": Squeeze.AVG, "local": Squeeze.LOCAL}
 
 
 class Point(NamedTuple):
@@ -42,7 +42,7 @@ class Point(NamedTuple):
 GROWING: dict[str, list[Point]] = {
     "height": [Point(side, 28, 128, 8) for side in (7, 14, 28, 56, 112)],
     "width": [Point(28, side, 128, 8) for side in (7, 14, 28, 56, 112)],
-    "channels": [Point(14, 14, channels, 8) for channels in (32, 64, 128, 256, 512, 1024)],
+    "channels": [Point(14, 14, channels, 8) for channels in (32, 64, 128, 256, 512, 1024, 2048)],
     "reduction": [Point(14, 14, 512, reduction) for reduction in (1, 2, 4, 8, 16, 32)],
 }
 COLUMNS = (*("axis", *Point._fields, "gate", "repeat"), *("macs", "layers_ms", "block_ms", "step_ms", "peak_bytes"))
