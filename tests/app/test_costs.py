@@ -217,7 +217,8 @@ def test_classes_of_images_to_come_can_be_told(senas, folder):
 
 
 def test_sites_says_what_constraints_leave_of_the_space(senas, folder):
-    assert "search space: 70 of 343 configurations from 3 choices" in senas("sites", BOUND).out
+    said = senas("sites", BOUND).out
+    assert "search space: 70 of 343 configurations from 3 choices, at most 2,828 SE parameters, 2.688 k MACs" in said
 
 
 def test_sites_measures_se_everywhere_beside_none(senas, folder):
