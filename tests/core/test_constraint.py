@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from senas.core.block import Placement, SEBlock
+from senas.core.block import Placement, SEBlock, Squeeze
 from senas.core.budget import Budget
 from senas.core.config import SEConfig
 from senas.core.constraint import Caps, Constraints
@@ -109,6 +109,15 @@ def test_a_capped_space_is_what_costs_no_more(resnet50, constraints, cost):
     assert capped.size == len(expected)
     assert [config for config in space if config in capped] == expected
     assert capped.product == space.size
+
+
+def test_a_bound_on_multiply_accumulates_tells_a_local_gate_from_a_global_one_of_equal_parameters(resnet50):
+    space = search_space(resnet50, Axes(sites=("layer1.0",), reduction=(16,), squeeze=(Squeeze.AVG, Squeeze.LOCAL)))
+    one = 2 * 256 * 16
+    within = space.capped(Constraints(macs=4e9 + one), 25_557_032, 4_000_000_000)
+    assert [str(config) for config in within] == ["none", "layer1.0: h16 standard"]
+    assert space.capped(Constraints(macs=4e9 + 56 * 56 * one), 25_557_032, 4_000_000_000).size == 3
+    assert space.capped(Constraints(macs=4e9 + 56 * 56 * one - 1), 25_557_032, 4_000_000_000).size == 2
 
 
 def test_a_sampler_may_still_draw_what_is_ruled_out(resnet50):
