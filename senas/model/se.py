@@ -61,7 +61,7 @@ def dense(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A linear layer with weight (K, C) over dimension 1: (B, C) -> (B, K), (B, C, H, W) -> (B, K, H, W).
 
     As a convolution where maps are large, forward and backward take less time than as a product of matrices, whether
-    over a view with the channels last or over flattened maps: 77 ms instead of 199 and 162 for a gate on 8 maps of
+    over a view with the channels last or over flattened maps: 60 ms instead of 149 and 130 for a gate on 8 maps of
     256 x 56 x 56 at r = 16, on one core.
     """
     return F.linear(x, weight, bias) if x.ndim == 2 else F.conv2d(x, weight[:, :, None, None], bias)

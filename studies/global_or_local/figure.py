@@ -56,22 +56,30 @@ def scaling() -> dict[tuple[str, str, str], Curve]:
     return curves
 
 
-def slope(curve: Curve, last: int = 0) -> Interval:
-    """Over all points, or over the `last` that cost most: there arithmetic counts more, and a call's own time less."""
-    points = sorted(curve, key=lambda x: np.mean(curve[x]))[-last:]
+def slope(curve: Curve, axis: str, last: int = 0) -> Interval:
+    """Over all points, or over the `last` with most arithmetic, where a call's own time counts least."""
+    points = sorted(curve, reverse=axis == "reduction")[-last:]
     grown = np.log(points)
     repeats = np.log([curve[x] for x in points]).T
     return interval([float(np.polyfit(grown, costs, 1)[0]) for costs in repeats])
 
 
 def slopes(curves: dict[tuple[str, str, str], Curve]) -> None:
-    print("| what grows | gate | closed form | " + " | ".join(COSTS.values()) + " | the layers, dearest three |")
+    print("| what grows | gate | closed form | " + " | ".join(COSTS.values()) + " | the layers, last three |")
     print("| --- | --- | " + "---: | " * (len(COSTS) + 2))
     for axis in EXPECTED["global"]:
         for gate, expected in EXPECTED.items():
-            cells = [spoken(slope(curves[axis, gate, cost])) for cost in COSTS]
-            cells.append(spoken(slope(curves[axis, gate, "layers_ms"], last=3)))
+            cells = [spoken(slope(curves[axis, gate, cost], axis)) for cost in COSTS]
+            cells.append(spoken(slope(curves[axis, gate, "layers_ms"], axis, last=3)))
             print(f"| {axis} | {gate} | {expected[axis]} | {' | '.join(cells)} |")
+    for cost in COSTS:
+        both = [
+            (curve, curves[axis, "local", each])
+            for (axis, gate, each), curve in curves.items()
+            if gate == "global" and each == cost
+        ]
+        ratios = [np.median(theirs[x]) / np.median(ours[x]) for ours, theirs in both for x in ours]
+        print(f"{COSTS[cost]}: of local over global {min(ratios):.2f} to {max(ratios):.2f}")
 
 
 def spoken(found: Interval, digits: int = 2) -> str:
