@@ -34,8 +34,8 @@ def latencies(
     """How long each network takes for a batch of images of shape `example` (C, H, W).
 
     The networks take turns, pass by pass, so that a machine that slows down slows all of them; every other round goes
-    backwards, so that what interrupts at regular times, as a scheduler does, does not meet the same one each time. They are not changed:
-    copies run, in float32. PyTorch's threads are set, and set back.
+    backwards, so that what interrupts at regular times, as a scheduler does, does not meet the same one each time.
+    They are not changed: copies run, in float32. PyTorch's threads are set, and set back.
 
     prepare:  how a network is made ready to run, where `timing.runtime` is none of PyTorch's own.
     Raises ConfigError where this machine cannot do what `timing` asks for.

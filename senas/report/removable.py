@@ -84,11 +84,11 @@ def _sentence(removal: Removal, explained: Explained) -> str:
         verdict = f"undecided with {explained.images:,} images"
     if bypassed.high > NEGLIGIBLE or math.isnan(bypassed.mean):
         return f"{costs}: {verdict}"
-    than = "is lower" if bypassed.high < 0 else "is no higher"
+    than = "is lower" if bypassed.high < 0 else "hardly changes"
     return f"{costs}: {verdict}; without it the loss {than}, {between(bypassed)}{_scoring(removal, explained)}"
 
 
 def _scoring(removal: Removal, explained: Explained) -> str:
-    """The accuracy without the block, behind a comma, where it is another: a loss may fall, and the accuracy with it."""
+    """The accuracy without the block, behind a comma, where it is another: it may fall with the loss."""
     then, now = f"{removal.bypassed_accuracy:.2%}", f"{explained.accuracy:.2%}"
     return "" if then == now or math.isnan(removal.bypassed_accuracy) else f", and the accuracy {then} instead of {now}"

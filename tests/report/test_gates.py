@@ -180,7 +180,7 @@ def test_an_accuracy_that_stays_is_not_told():
 
 def test_a_block_that_does_nothing_is_said_to_do_nothing():
     (line,) = advice(explained([], [removal("layer1.0", FREE, FREE)]))
-    assert line.endswith("may be folded; without it the loss is no higher, +0.0001 (-0.0003 to +0.0005)")
+    assert line.endswith("may be folded; without it the loss hardly changes, +0.0001 (-0.0003 to +0.0005)")
 
 
 def test_what_is_rounded_to_zero_has_no_minus(capsys):
