@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.ops import SqueezeExcitation as Torchvisions
 
-from senas.core.block import Gate, Original, SEBlock
+from senas.core.block import Gate, Original, SEBlock, Squeeze
 from senas.core.config import SEConfig
 from senas.core.interval import interval
 from senas.core.recipe import Device
@@ -141,6 +141,20 @@ def test_the_identity_can_go_for_nothing(own, network):
     assert (removal.bypassed.mean, removal.bypassed.low, removal.bypassed.high) == (0, 0, 0)
     assert found.profiles[0].per_image == 0
     assert found.together is None  # there is only one
+
+
+def test_a_gate_at_every_location_is_explained_by_its_mean_over_them(own, network, few):
+    config = SEConfig({"layer2.0": SEBlock(hidden=2, squeeze=Squeeze.LOCAL)})
+    net, paths = network(config), own.paths(config)
+    found = explained(own, net, config)
+    seen = gates(net, paths, few.val.images)["layer2.0"]
+    assert seen.dim() == 4
+    assert found.profiles[0].mean == pytest.approx(seen.mean((0, 2, 3)).numpy(), abs=1e-6)
+    constant = gates(net, paths, few.train.images)["layer2.0"].mean((0, 2, 3))
+    before = losses(net, few.val.images, few.val.labels)
+    with instead(net, paths, {"layer2.0": constant}):
+        expected = float((losses(net, few.val.images, few.val.labels) - before).mean())
+    assert found.removals[0].constant.mean == pytest.approx(expected, abs=1e-6)
 
 
 def test_it_is_told_how_far_it_is_up_to_all_passes(own, network, se):
