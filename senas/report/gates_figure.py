@@ -81,7 +81,7 @@ def gates_figure(explained: Explained, title: str) -> Figure:
             extent=(0.5, profile.channels + 0.5, len(explained.classes) - 0.5, -0.5),
         )
         by_class.set_facecolor(GREY)  # a class without images
-        by_class.set_title(_title(profile), fontsize=8, loc="left", linespacing=1.3, parse_math=False)
+        by_class.set_title(_title(profile), fontsize=8, loc="left", linespacing=1.3)
         by_class.set_xticks([])
         _classes(by_class, explained.classes, named=n % columns == 0)
         _spread(spread, profile, order, largest_gate, labelled=n % columns == 0)

@@ -129,12 +129,13 @@ def test_channels_are_drawn_in_the_order_of_their_means_with_one_colour_scale(fo
     assert spread.get_ylim() == (0, 2)  # the largest that any of the gates gives
 
 
-@pytest.mark.parametrize(("sites", "rows"), [(1, 1), (COLUMNS, 1), (5, 2), (9, 3)])
-def test_panels_fill_their_rows(sites, rows):
+@pytest.mark.parametrize(("sites", "rows", "columns"), [(1, 1, 1), (COLUMNS, 1, COLUMNS), (5, 2, 3), (9, 3, 3)])
+def test_panels_fill_their_rows(sites, rows, columns):
     many = explained([profile(f"layer1.{n}") for n in range(sites)], [])
     axes = gates_figure(many, "trial 1 of demo").axes[:-1]  # the last is the scale of colours
     assert len(axes) == 2 * sites
     assert len({round(each.get_position().y0, 4) for each in axes[::2]}) == rows
+    assert len({round(each.get_position().x0, 4) for each in axes[::2]}) == columns
 
 
 def test_many_classes_are_numbered_and_one_without_images_is_no_number():
@@ -148,10 +149,10 @@ def test_many_classes_are_numbered_and_one_without_images_is_no_number():
 
 @pytest.mark.filterwarnings("error")
 def test_names_of_classes_are_text_and_no_formula(found):
-    named = replace(found, classes=("a$b$", "\N{CJK UNIFIED IDEOGRAPH-6F22} and a name that is far too long"))
-    labels = gates_figure(named, "trial 1").axes[0].get_yticklabels()
-    assert [label.get_text() for label in labels] == ["a$b$", "\N{CJK UNIFIED IDEOGRAPH-6F22} and a name th…"]
-    assert gates_png(named, "trial 1").startswith(b"\x89PNG")
+    named = replace(found, classes=(r"$\x$", "\N{CJK UNIFIED IDEOGRAPH-6F22} and a name that is far too long"))
+    labels = gates_figure(named, r"exported/$\x$").axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == [r"$\x$", "\N{CJK UNIFIED IDEOGRAPH-6F22} and a name th…"]
+    assert gates_png(named, r"exported/$\x$").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
