@@ -35,15 +35,20 @@ def insert(backbone: nn.Module, config: SEConfig, traced: Traced, seed: int = 0)
     as it is stays the module that it was. Without blocks, the copy computes bit for bit what the backbone does, without
     those that were taken out. Raises SpaceError for a site, or a placement at a site, that the backbone does not have.
     """
-    wanted = placed(config, traced)
     net = copy.deepcopy(backbone)
-    targets = paths(backbone, [unit for unit, _ in wanted])
-    for (unit, block), path in zip(wanted, targets, strict=True):
+    for (unit, block), (path, _) in zip(placed(config, traced), added := cuts(backbone, config, traced), strict=True):
         if isinstance(block, SEBlock):  # else it stays the module that it is
             put(net, path, _block(net, unit, block, seed))
-    cuts = [unit.cuts[unit.site.placement(block)] for unit, block in wanted]
-    rewire(net, traced, list(zip(targets, cuts, strict=True)))
+    rewire(net, traced, added)
     return net
+
+
+def cuts(backbone: nn.Module, config: SEConfig, traced: Traced) -> list[tuple[str, Cut]]:
+    """Under which path each block is called in `insert`, and where in the graph."""
+    wanted = placed(config, traced)
+    targets = paths(backbone, [unit for unit, _ in wanted])
+    found = [unit.cuts[unit.site.placement(block)] for unit, block in wanted]
+    return list(zip(targets, found, strict=True))
 
 
 def placed(config: SEConfig, traced: Traced) -> list[tuple[Unit, Block]]:
@@ -104,8 +109,13 @@ def rewire(net: nn.Module, traced: Traced, added: Sequence[tuple[str, Cut]]) -> 
             owner, _, name = path.rpartition(".")
             gate_output(net.get_submodule(owner), name)
         return
-    graph, nodes = _copy(traced.graph)
     _drop(net, set(traced.stripped) - {path for path, _ in added})
+    _run_graph(net, rewired(traced.graph, added))
+
+
+def rewired(original: fx.Graph, added: Sequence[tuple[str, Cut]]) -> fx.Graph:
+    """A copy of the graph of a backbone in which modules at these paths are called, each at its cut."""
+    graph, nodes = _copy(original)
     read: dict[tuple[str, str], fx.Node] = {}  # (source, reader): what the reader reads in place of the source by now
     # Of two blocks behind one value, the one that more readers share comes first: `post` of a unit before `pre` of the
     # next one, `pre` of a unit before `pre` of a smaller unit that begins at the same fork.
@@ -119,7 +129,7 @@ def rewire(net: nn.Module, traced: Traced, added: Sequence[tuple[str, Cut]]) -> 
             nodes[reader].replace_input_with(source, gate)
             read[cut.source, reader] = gate
     graph.lint()
-    _run_graph(net, graph)
+    return graph
 
 
 def _copy(graph: fx.Graph) -> tuple[fx.Graph, dict[str, fx.Node]]:
