@@ -1,5 +1,6 @@
 """What can be checked of a configuration before torch is imported, which takes seconds. Nothing is written."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def check(command: str, config: Any) -> None:
     elif command in ("front", "export"):
         _margin(config.study.margin)
         _penalty(config.objective.penalty)
+        _fold(getattr(config, "fold", None))
     elif command == "explain":
         _explain(config)
     elif command == "train":
@@ -285,6 +287,13 @@ def _explain(config: ExplainConfig) -> None:
 def _margin(margin: float | None) -> None:
     if margin is not None and not margin >= 0:
         raise ConfigError(f"study.margin must be at least 0, got {margin}")
+
+
+def _fold(most: float | None) -> None:
+    if most is not None and not 0 <= most < math.inf:
+        raise ConfigError(
+            f"fold must be at least 0, how much the validation loss may rise, got {most:g}; null folds nothing"
+        )
 
 
 def _penalty(penalty: float | None) -> None:

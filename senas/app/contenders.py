@@ -110,6 +110,8 @@ def training_of(config: TrainConfig) -> Training:
     notes = [*images.remarks, *builder.remarks, *notes, *more]
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     for name, package in exported.items():
+        if package.is_folded:
+            notes.append(f"{name} is folded: what is trained, from scratch, is the configuration that is left of it")
         if same := [seed for seed in _seeds_behind(package) if seed in seeds]:
             notes.append(
                 f"{name} was chosen with seeds that are among these ({', '.join(map(str, same))}): it looks better "

@@ -57,6 +57,7 @@ EXAMPLES = {
   senas export study.name=NAME                         the recommended configuration, to exported/NAME
   senas export study.name=NAME pick=trial:7 to=DIR     another one, elsewhere
   senas export study.name=NAME pick=budget:500         the best that at most 500 SE parameters bought
+  senas export study.name=NAME fold=0.001              without the SE blocks whose gates may as well be constant
   senas export study.name=NAME format=onnx             with model.onnx, for those who have no PyTorch""",
     "dashboard": """\
   senas dashboard                                      the newest study

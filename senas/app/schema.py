@@ -213,6 +213,7 @@ class ExportConfig:
     pick: str | None = None
     trust: Any = field(default_factory=list)
     format: str = MISSING
+    fold: float | None = None
     to: str | None = None
     overwrite: bool = MISSING
 

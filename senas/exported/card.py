@@ -11,6 +11,7 @@ from senas.core.config import spoken_block
 from senas.core.site import Site
 from senas.core.trust import suggested
 from senas.exported.evidence import behind_the_figures, compared_with, how_it_was_found
+from senas.exported.folding import folded_gates
 from senas.exported.markdown import cell, mapping, table_of
 from senas.exported.package import Exported, normalisation
 
@@ -52,6 +53,7 @@ def card(exported: Exported, sites: Sequence[Site], parity: Parity, versions: Ma
         _head(exported, sites),
         _what_it_is(exported),
         _site_by_site(exported, sites),
+        folded_gates(exported),
         how_it_was_found(exported),
         compared_with(exported),
         behind_the_figures(exported),
@@ -76,10 +78,15 @@ def _head(exported: Exported, sites: Sequence[Site]) -> str:
     return (
         f"# {cell(exported.backbone['name'])}{on}, {having}\n\n"
         f"A network that tells images of {len(exported.classes)} classes apart, with trained weights."
-        f"{search if 'study' in exported.provenance else ''}{_caveat(exported)} A Squeeze-and-Excitation (SE) block "
-        "weighs the channels of a feature map by factors that it computes from their means or maxima"
-        f"{_local(exported)}."
+        f"{search if 'study' in exported.provenance else ''}{_gone(exported)}{_caveat(exported)} A "
+        "Squeeze-and-Excitation (SE) block weighs the channels of a feature map by factors that it computes from their "
+        f"means or maxima{_local(exported)}."
     )
+
+
+def _gone(exported: Exported) -> str:
+    count = len(exported.provenance["folded"]["sites"]) if exported.is_folded else 0
+    return f" {count} more of its SE blocks were folded into the layers around them: see Folded." if count else ""
 
 
 def _local(exported: Exported) -> str:

@@ -28,6 +28,7 @@ FOUND = {
     "seed": "seed of the training",
     "setting": "digest of space, setting, objective and seed",
 }
+FOLDED = "All that this section tells is of the configuration as it was trained, before gates of it were folded.\n\n"
 BY_NUMBER = "named by you"
 """What a pick by number says to who made it."""
 NOT_COMPARED = {"train_loss", "val_error", VAL_LOSS_EVEN, "params", "macs"}
@@ -70,7 +71,8 @@ def compared_with(exported: Exported) -> str:
     table = table_of(("configuration", "trial", *(spoken.get(name, cell(name)) for name in names)), rows)
     return (
         "## Compared with\n\nMeasured in the same study, on the validation images, after the last epoch; one training "
-        "each.\n\n" + "\n\n".join([table, *missing])
+        f"each.{' This one was measured after it was folded.' if exported.is_folded else ''}\n\n"
+        + "\n\n".join([table, *missing])
     )
 
 
@@ -98,7 +100,7 @@ def _certainty(exported: Exported) -> str:
 def behind_the_figures(exported: Exported) -> str:
     """How many trainings, with which seeds, and how sure they make of it."""
     if "certainty" in exported.provenance:
-        return "## What stands behind the figures\n\n" + _certainty(exported)
+        return "## What stands behind the figures\n\n" + FOLDED * exported.is_folded + _certainty(exported)
     seeds, seed = exported.provenance.get("seeds_behind_each_score"), exported.provenance.get("seed")
     if seeds != 1:
         return "## What stands behind the figures\n\n" + (f"{seeds} seeds behind each." if seeds else "Not recorded.")

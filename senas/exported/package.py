@@ -38,6 +38,12 @@ class Exported:
     scores: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether gates were folded into its weights, so that they are not those that were trained."""
+        told = self.provenance.get("folded")
+        return isinstance(told, dict) and bool(told.get("sites"))
+
 
 def se_yaml(exported: Exported, sites: Sequence[Site]) -> str:
     """The text of se.yaml: site by site, what is there in words behind it."""
@@ -55,11 +61,13 @@ def se_yaml(exported: Exported, sites: Sequence[Site]) -> str:
             },
         ),
     ]
+    measured = (
+        "# Of this network, some of whose gates were folded into its weights, on the validation images.\n"
+        if exported.is_folded
+        else "# As measured in the study, on the validation images, after the last epoch.\n"
+    )
     behind: list[tuple[str, Mapping[str, Any]]] = [
-        (
-            "# As measured in the study, on the validation images, after the last epoch.\n",
-            {"scores": dict(exported.scores)},
-        ),
+        (measured, {"scores": dict(exported.scores)}),
         ("# How it was found.\n", {"provenance": dict(exported.provenance)}),
     ]
     head = "# An SE configuration, found by senas.\n"
