@@ -86,7 +86,8 @@ def _head(exported: Exported, sites: Sequence[Site]) -> str:
 
 def _gone(exported: Exported) -> str:
     count = len(exported.provenance["folded"]["sites"]) if exported.is_folded else 0
-    return f" {count} more of its SE blocks were folded into the layers around them: see Folded." if count else ""
+    were = "was" if count == 1 else "were"
+    return f" {count} more of its SE blocks {were} folded into the layers around them: see Folded." if count else ""
 
 
 def _local(exported: Exported) -> str:

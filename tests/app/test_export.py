@@ -83,6 +83,53 @@ def test_what_was_measured_beside_it_is_in_the_export(senas, copied, folder):
     assert "| SE everywhere at r = 16 | 1 |" in card
 
 
+# Gates that are folded into the layers around them
+
+
+def test_folded_gates_leave_a_smaller_network_and_files_that_tell_it(senas, copied, folder):
+    said = senas("export", "study.name=pilot", "pick=trial:1", "fold=10")
+    assert (said.code, said.err) == (0, "")
+    assert "3 of 3 SE blocks are folded: validation loss " in said.out
+    assert "SE parameters 791 -> 0, " in said.out
+    about = read(folder / "exported" / "pilot")
+    assert (str(about.config), about.scores["se_params"], about.is_folded) == ("none", 0, True)
+    told = about.provenance["folded"]
+    assert told["factors"] == "means of the gates over 901 training images"
+    assert (told["before"]["se_params"], told["after"]["se_params"]) == (791, 0)
+    assert about.scores["val_loss"] == told["after"]["val_loss"] != told["before"]["val_loss"]
+    net = package.load(folder / "exported" / "pilot")
+    assert sum(tensor.numel() for tensor in net.parameters()) == about.scores["params"] == 75_002
+    assert "| SE parameters | 791 | 0 |" in (folder / "exported" / "pilot" / "README.md").read_text()
+
+
+def test_what_would_raise_the_loss_stays_and_the_reason_is_said(senas, copied, folder):
+    said = senas("export", "study.name=pilot", "pick=trial:1", "fold=0")
+    assert said.code == 0
+    about = read(folder / "exported" / "pilot")
+    told = about.provenance["folded"]
+    assert told["after"]["val_loss"] <= told["before"]["val_loss"] + 1e-6
+    assert sorted({**told["sites"], **told["stayed"]}) == ["layer1.0", "layer2.0", "layer3.0"]
+    for site in told["stayed"]:
+        assert f"  {site}: stays; constant" in said.out
+
+
+def test_a_configuration_without_blocks_has_nothing_to_fold(senas, copied, folder):
+    said = senas("export", "study.name=pilot", "pick=trial:0", "fold=1")
+    assert said.code == 0
+    assert "there is no SE block to fold" in said.out
+    assert not read(folder / "exported" / "pilot").is_folded
+
+
+@pytest.mark.slow
+def test_a_folded_export_is_trained_as_what_is_left_and_that_is_said(senas, copied, folder):
+    senas("export", "study.name=pilot", "pick=trial:1", "fold=10")
+    said = senas("train", "se=exported/pilot", "trainer.epochs=1", "seeds=1", "tracking=none", "progress=false")
+    assert said.code == 0
+    assert (
+        "exported/pilot is folded: what is trained, from scratch, is the configuration that is left of it" in said.out
+    )
+
+
 @pytest.mark.slow
 def test_onnx_lies_beside_the_weights(senas, copied, folder):
     pytest.importorskip("onnxruntime")
@@ -99,6 +146,9 @@ def test_onnx_lies_beside_the_weights(senas, copied, folder):
     [
         (["format=tflite"], 'format must be one of torch, onnx, got "tflite"'),
         (["pick=budget:lots"], "pick=budget:lots: a budget is a whole number of SE parameters"),
+        (["fold=-0.1"], "fold must be at least 0, how much the validation loss may rise, got -0.1; null folds nothing"),
+        (["fold=nan"], "fold must be at least 0, how much the validation loss may rise, got nan"),
+        (["fold=little"], 'fold must be a number, got "little"'),
         (["overwrite=perhaps"], "overwrite must be true or false, got perhaps"),
     ],
 )

@@ -149,6 +149,38 @@ def test_names_mean_nothing_in_markdown(found, write_card, hostile):
         assert not re.search(r"(?<!\\)`", row)
 
 
+FOLDED = {
+    "rise_of_val_loss_allowed": 0.01,
+    "sites": {"layer2.0": {"block": "h4 pre", "rise_alone": -0.00012}},
+    "stayed": {"layer3.0": "constant, the validation loss would rise by 0.2000"},
+    "factors": "means of the gates over 901 training images",
+    "difference_of_a_logit": 1e-6,
+    "before": {"val_loss": 0.39, "val_accuracy": 0.88, "se_params": 120, "params": 1120, "macs": 5020},
+    "after": {"val_loss": 0.4, "val_accuracy": 0.875, "se_params": 100, "params": 1100, "macs": 5000},
+}
+
+
+def test_what_was_folded_is_there_and_what_it_changed_and_what_stays(found, write_card):
+    text = write_card(replace(found, provenance={**FOUND, "folded": FOLDED}))
+    assert "1 more of its SE blocks was folded into the layers around them" in text.splitlines()[4]
+    assert "**The weights are not as they were trained.** 1 of the SE blocks" in text
+    assert line(text, "| validation loss |") == "| validation loss | 0.3900 | 0.4000 |"
+    assert line(text, "| `layer2.0` | h4") == "| `layer2.0` | h4 pre | -0.0001 |"
+    assert line(text, "- `layer3.0`") == "- `layer3.0`: constant, the validation loss would rise by 0.2000"
+    assert "This one was measured after it was folded." in text
+
+
+def test_where_nothing_could_be_folded_the_card_says_why(found, write_card):
+    text = write_card(replace(found, provenance={**FOUND, "folded": {**FOLDED, "sites": {}}}))
+    assert "No gate could be folded as long as the validation loss rose by no more than 0.01. What stays" in text
+    assert "not as they were trained" not in text
+    assert "after it was folded" not in text
+
+
+def test_a_card_of_an_export_that_nobody_asked_to_fold_says_nothing_of_it(found, write_card):
+    assert "folded" not in write_card(found).lower()
+
+
 def test_a_card_of_a_training_says_nothing_of_a_search_and_names_its_part(found, write_card):
     trained = replace(found, provenance={"trained_by": "senas train, full", "setting": "00a7ec", "epochs": 2})
     text = write_card(trained, replace(PARITY, part="test", val_loss=0.9))
@@ -215,6 +247,13 @@ def test_what_all_trainings_say_is_there_with_intervals_and_in_words(known, writ
     assert line(text, "| expected val loss |") == "| expected val loss | mean 0.41, low 0.38, high 0.44 |"
     assert "- val loss minus that of no SE: -0.0500 (-0.0900 to -0.0100)" in text
     assert "flatters those scores" not in text
+
+
+def test_what_trainings_say_is_of_the_configuration_before_it_was_folded(known, write_card):
+    told = known()
+    assert "before gates of it were folded" not in write_card(told)
+    folded = replace(told, provenance={**told.provenance, "folded": FOLDED})
+    assert "is of the configuration as it was trained, before gates of it were folded" in write_card(folded)
 
 
 def test_a_leader_is_said_to_be_undecided_where_the_card_begins(known, write_card):

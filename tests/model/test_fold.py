@@ -286,21 +286,38 @@ def test_a_network_that_is_not_traced_stays_as_it_is():
     assert "the network is not traced" in folded.stayed["layer1.0"]
 
 
-def test_two_gates_from_one_value_to_one_sum_stay():
-    class Both(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.stem, self.a, self.b = (nn.Conv2d(3, 3, 1) for _ in range(3))
-            self.fc = nn.Linear(3, 2)
+class Both(nn.Module):
+    """Two units of one module: a sum of two sums."""
 
-        def forward(self, x):
-            x = F.relu(self.stem(x))
-            return self.fc(F.relu((x + self.a(x)) + (x + self.b(x))).mean((2, 3)))
+    def __init__(self):
+        super().__init__()
+        self.stem, self.a, self.b = (nn.Conv2d(3, 3, 1) for _ in range(3))
+        self.fc = nn.Linear(3, 2)
 
-    backbone, traced = Both().double().eval(), trace(Both(), (3, 6, 6))
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        return self.fc(F.relu((x + self.a(x)) + (x + self.b(x))).mean((2, 3)))
+
+
+@pytest.fixture
+def both():
+    return Both().double().eval(), trace(Both(), (3, 6, 6))
+
+
+def test_two_gates_from_one_value_to_one_sum_stay(both):
+    backbone, traced = both
     config = everywhere_at(traced, P.IDENTITY)
     net, factors = insert(backbone, config, traced), drawn(traced, config)
     stayed = stays(backbone, net, config, traced, factors)
     assert_folds(backbone, config, traced, factors, stayed)
     assert "another gate that is folded leads from what it reads to what it gives" in stayed["network-2"]
     assert "what it reads also goes around it to what it gives" in stayed["network"]
+
+
+def test_a_block_that_stays_has_the_name_that_it_has_without_the_others(both):
+    backbone, traced = both
+    config = everywhere_at(traced, P.STANDARD)
+    factors = drawn(traced, config)
+    assert list(gate_paths(backbone, config, traced).values()) == ["se", "se_"]
+    folded = assert_folds(backbone, config, traced, {"network": factors["network"]})
+    assert [name for name in folded.net.state_dict() if name.startswith("se")][0] == "se.fc1.weight"
