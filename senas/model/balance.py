@@ -144,9 +144,8 @@ class _Uses:
     def allow(self, node: int, scale: Scale) -> bool:
         """Whether what writes and reads the class can take it."""
         written, read = node in self.written, node in self.read
-        smallest = 1 / LARGEST if written and read else 0.0
         needed = [scale.given] * written + [scale.read] * read
-        return all(smallest <= each <= LARGEST for each in needed)  # not so where it is NaN
+        return all(0 <= each <= LARGEST for each in needed)  # not so where it is NaN
 
     def of(self, node: int) -> int:
         return self.written.get(node, 0) + self.read.get(node, 0)

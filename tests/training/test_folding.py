@@ -98,7 +98,8 @@ def test_factors_are_means_over_the_training_images_without_augmentation(backbon
     assert torch.allclose(factors["layer1.0"].float(), gates[0].mean(0), atol=1e-6)
 
 
-def test_of_many_training_images_some_are_taken_from_all_over(data):
+def test_of_many_training_images_some_are_taken_from_all_over(data, monkeypatch):
+    monkeypatch.setattr("senas.training.data.VALIDATION_BATCH", 5)
     batches = list(data.plain_training_images(20))
     taken = torch.cat([images for images, _ in batches])
     assert torch.equal(taken, data.train.images[::4])
