@@ -2,6 +2,7 @@
 
 from senas.app.paths import write_whole
 from senas.app.schema import EffectsConfig
+from senas.app.theory import theory_of
 from senas.app.wiring import Setup, set_up_again
 from senas.core.certainty import LEVEL, Estimate
 from senas.core.effects import CONFIGURATION, SEED
@@ -10,6 +11,7 @@ from senas.core.verdict import Verdict
 from senas.core.worth import ANY, Worth, worths
 from senas.report.console import Terminal
 from senas.report.effects import effects_csv, effects_png, effects_table
+from senas.report.theory import best_ratio_lines, kappa_line
 from senas.study.optuna import read_trials
 
 
@@ -22,6 +24,7 @@ def main(config: EffectsConfig) -> None:
     terminal.say("\n".join(_head(setup, verdict)))
     terminal.show(effects_table(rows, _named(verdict.metric)))
     terminal.say(_verdict(rows, verdict))
+    terminal.say("\n".join(_theory(setup, verdict)))
     for name, content in effects_files(setup, verdict, rows).items():
         write_whole(setup.folder.path / name, content)
 
@@ -77,6 +80,13 @@ def _verdict(rows: list[Worth], verdict: Verdict) -> str:
         named = [f"{row.name} ({row.option or row.kind})" for row in some]
         told += [f"{does} the {metric}: {', '.join(named)}"] if named else []
     return f"What these trainings show: SE {'; it '.join(told)}."
+
+
+def _theory(setup: Setup, verdict: Verdict) -> list[str]:
+    """What theory says of the best ratios by the same trainings, beside those of the study's pick."""
+    theory = theory_of(setup, verdict)
+    pick = verdict.pick(setup.config.objective.pick).trial.config
+    return [kappa_line(theory), *best_ratio_lines(theory, setup.sites, pick)]
 
 
 def _spoken(metric: str) -> str:

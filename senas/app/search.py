@@ -16,13 +16,14 @@ from senas.app.recording import begin_log, open_recorder
 from senas.app.schema import SearchConfig
 from senas.app.seeds import replicates_of, seeds_of
 from senas.app.show import claims, exported, find, front_table
+from senas.app.theory import start_by_theory
 from senas.app.wiring import Setup, pruner, sampler_factory, set_up
 from senas.core.audited import Audited
 from senas.core.confirm import EFFORT, Confirmation
 from senas.core.constraint import MEASURED
 from senas.core.objective import bare, judged
 from senas.core.ports import Recorder
-from senas.core.trial import Job, Status, Trial, Wanted
+from senas.core.trial import THEORY, Job, Status, Trial, Wanted
 from senas.core.verdict import Verdict
 from senas.errors import ExportError, SenasError, SpaceError, StudyError
 from senas.exported.package import SE_FILE, se_yaml
@@ -128,6 +129,9 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
                 if only_audit or config.study.audit:
                     found = conduct(setup, search, interrupt, terminal)
                 if not only_audit:
+                    if THEORY in config.study.start and sum(t.counts for t in search.trials) < config.study.trials:
+                        proposer.theory, line = start_by_theory(setup, search.trials)
+                        terminal.say(line)
                     with progress:
                         ending = search.run(interrupt)
             finished = True

@@ -26,7 +26,7 @@ from senas.core.objective import MINUS, Objective, Pareto, Penalized
 from senas.core.site import Site
 from senas.core.space import SearchSpace
 from senas.core.standing import Standing
-from senas.core.trial import CONFIRM, Status, Trial
+from senas.core.trial import CONFIRM, THEORY, Status, Trial
 from senas.core.trust import packages
 from senas.core.verdict import Verdict
 from senas.errors import ConfigError
@@ -104,9 +104,11 @@ class Setup:
         return Verdict(standing, self.space, self.baselines, study.seed, effort, study.interactions, replicates)
 
     def start(self) -> tuple[list[SEConfig], list[str]]:
-        """The starting points that lie in the space, and the names of those that do not."""
-        if unknown := [name for name in self.config.study.start if name not in BASELINES]:
-            raise ConfigError(f'study.start: "{unknown[0]}" is not among {", ".join(BASELINES)}')
+        """The starting points that lie in the space, and the names of those that do not. That of `theory` is none of
+        them: it hangs on results."""
+        names = (*BASELINES, THEORY)
+        if unknown := [name for name in self.config.study.start if name not in names]:
+            raise ConfigError(f'study.start: "{unknown[0]}" is not among {", ".join(names)}')
         known = self.baselines  # without `former` where the backbone came with no block
         inside = {name: known[name] in self.space for name in self.config.study.start if name in known}
         return [known[n] for n, is_in in inside.items() if is_in], [n for n, is_in in inside.items() if not is_in]

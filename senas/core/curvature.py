@@ -46,7 +46,7 @@ def ratio_theory(
     ratios = {config: _ratios(space, config) for config in dict.fromkeys(o.config for o in observations)}
     levels = tuple(sorted({round(ratio, 6) for each in ratios.values() for ratio in each}))
     kappa = _draws(space, observations, ratios, levels, interactions=interactions, seed=seed, effort=effort)
-    return RatioTheory(None if kappa is None else Estimate.of(kappa), price, levels)
+    return RatioTheory(None if kappa is None else Estimate.of(kappa), price, levels, len(ratios))
 
 
 def _draws(

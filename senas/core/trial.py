@@ -9,6 +9,7 @@ from senas.core.config import SEConfig
 from senas.core.objective import Scores
 
 SAMPLER, UNTRIED, AUDIT, CONFIRM = "sampler", "untried", "audit", "confirm"
+THEORY = "theory"
 REPLICATES = (AUDIT, CONFIRM)
 """Origins of trainings that are asked for by name: of the noise audit, and of contenders trained again."""
 
@@ -86,8 +87,9 @@ class Trial:
 
     values:   what the objective made of the scores; empty unless complete.
     repeats:  number of the earlier trial whose result answered this one; None where it was trained.
-    origin:   who proposed it: `sampler`, `start` (a starting point), or `untried` (drawn at random because the
-              sampler kept repeating itself); `audit` and `confirm` were asked for by name, and proposed by nobody.
+    origin:   who proposed it: `sampler`, `start` (a starting point), `theory` (the one that earlier results give), or
+              `untried` (drawn at random because the sampler kept repeating itself); `audit` and `confirm` were asked
+              for by name, and proposed by nobody.
     sampler:  which one, with its options, where `origin` says `sampler`; "" where that was not recorded.
     started:  seconds since 1970.
     """

@@ -10,7 +10,7 @@ from rich.text import Text
 from senas.core.objective import own_scores
 from senas.core.site import Site
 from senas.core.standing import Standing
-from senas.core.trial import Status, Trial
+from senas.core.trial import THEORY, Status, Trial
 from senas.report.console import Terminal
 from senas.report.time_left import TimeLeft
 
@@ -128,7 +128,7 @@ class SearchProgress:
 
     def _keep_rejected(self, trial: Trial) -> None:
         """One line for many: with a narrow bound most proposals are rejected. Starting points have their own."""
-        if trial.origin == "start":
+        if trial.origin in ("start", THEORY):
             self._say(f"trial {trial.number:>3}  rejected, {trial.reason}: {trial.config.words(self.sites)}")
             return
         self.unsaid += 1

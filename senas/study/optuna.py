@@ -25,7 +25,7 @@ from senas.core.constraint import Constraints
 from senas.core.objective import Objective, Scores
 from senas.core.seeds import Seeds
 from senas.core.space import SearchSpace
-from senas.core.trial import CONFIRM, SAMPLER, UNTRIED, Status, Trial, Wanted
+from senas.core.trial import CONFIRM, SAMPLER, THEORY, UNTRIED, Status, Trial, Wanted
 from senas.errors import ConfigError, SpaceError, StudyError
 from senas.study.one_seed import OneSeed
 from senas.study.storage import mend_journal, open_storage, together
@@ -49,6 +49,7 @@ class OptunaProposer:
     pruner:   decides on `objective` of each epoch's scores; None prunes nothing.
     seeds:    that proposals are trained with. The first is the study's, which the sampler draws with too.
     start:    configurations that the first ask puts before all others, unless they have trials already.
+    theory:   one more, that earlier results gave; a study has one such trial at most.
     """
 
     study: optuna.Study
@@ -58,6 +59,7 @@ class OptunaProposer:
     pruner: optuna.pruners.BasePruner | None
     seeds: Seeds
     start: Sequence[SEConfig] = ()
+    theory: SEConfig | None = None
     named: str = ""
     constraints: Constraints = field(default_factory=Constraints)
     asked: dict[int, optuna.Trial] = field(default_factory=dict)
@@ -150,7 +152,10 @@ class OptunaProposer:
         """Not before the first ask: what is asked for by name before it has lower numbers, as it ends earlier."""
         for config in self.start:
             self.study.enqueue_trial(self.space.encode(config), user_attrs={ORIGIN: "start"}, skip_if_exists=True)
-        self.start = ()
+        known = self.study.get_trials(deepcopy=False) if self.theory is not None else []
+        if self.theory is not None and not any(trial.user_attrs.get(ORIGIN) == THEORY for trial in known):
+            self.study.enqueue_trial(self.space.encode(self.theory), user_attrs={ORIGIN: THEORY}, skip_if_exists=True)
+        self.start, self.theory = (), None
 
     def _ask(self) -> optuna.Trial:
         told = len(self.study.get_trials(deepcopy=False, states=tuple(STATUSES)))

@@ -108,7 +108,7 @@ TOP1 = [22.29, 22.25, 22.26, 22.28, 22.72]  # Hu et al., table 10: SE-ResNet-50,
 def test_the_papers_own_table_is_flat_from_2_to_16():
     kappa = kappa_of(RATIOS[:4], TOP1[:4])
     assert kappa.low < 0 < kappa.high
-    assert not RatioTheory(kappa, 1e-6, tuple(RATIOS[:4])).identified
+    assert not RatioTheory(kappa, 1e-6, tuple(RATIOS[:4]), 20).identified
 
 
 def test_a_known_kappa_is_found_in_a_table():
@@ -129,7 +129,7 @@ def test_two_ratios_leave_a_table_no_noise_to_see():
 
 
 def test_the_ends_of_the_best_ratio_are_those_of_kappa():
-    theory = RatioTheory(Estimate(2e-4, 1e-4, 4e-4), 1e-6, (4.0, 16.0))
+    theory = RatioTheory(Estimate(2e-4, 1e-4, 4e-4), 1e-6, (4.0, 16.0), 20)
     best = theory.best(64)
     assert theory.identified
     assert (best.mean, best.low, best.high) == tuple(best_ratio(1e-6, 64, kappa) for kappa in (2e-4, 4e-4, 1e-4))
@@ -138,13 +138,14 @@ def test_the_ends_of_the_best_ratio_are_those_of_kappa():
 @pytest.mark.parametrize(
     "theory",
     [
-        RatioTheory(Estimate(1e-4, -1e-5, 2e-4), 1e-6, (4.0, 16.0)),
-        RatioTheory(Estimate(-1e-4, -2e-4, -1e-5), 1e-6, (4.0, 16.0)),
-        RatioTheory(None, 1e-6, (4.0,)),
-        RatioTheory(Estimate(1e-4, 1e-5, 2e-4), None, (4.0, 16.0)),
+        RatioTheory(Estimate(1e-4, -1e-5, 2e-4), 1e-6, (4.0, 16.0), 20),
+        RatioTheory(Estimate(-1e-4, -2e-4, -1e-5), 1e-6, (4.0, 16.0), 20),
+        RatioTheory(Estimate(1e-4, 1e-5, 2e-4), 1e-6, (4.0, 16.0), 7),
+        RatioTheory(None, 1e-6, (4.0,), 20),
+        RatioTheory(Estimate(1e-4, 1e-5, 2e-4), None, (4.0, 16.0), 20),
     ],
 )
-def test_without_a_kappa_above_zero_and_a_penalty_the_theory_has_no_best_ratio(theory):
+def test_without_a_kappa_above_zero_enough_to_see_it_by_and_a_penalty_the_theory_has_no_best_ratio(theory):
     assert theory.best(64) is None
 
 

@@ -300,6 +300,29 @@ def test_a_starting_point_that_was_asked_for_by_name_before_is_not_asked_again(
     assert proposer.ask().origin == "sampler"
 
 
+def test_a_starting_point_of_theory_comes_after_the_others_and_says_so(open_study, storage, sites):
+    proposer = open_study(storage, start=[SEConfig()])
+    proposer.theory = SEConfig.everywhere(sites, 16)
+    assert [proposer.ask().origin for _ in range(3)] == ["start", "theory", "sampler"]
+
+
+def test_a_study_has_one_starting_point_of_theory_also_where_another_follows_by_now(open_study, storage, sites):
+    proposer = open_study(storage, start=[SEConfig()])
+    proposer.theory = SEConfig.everywhere(sites, 16)
+    proposer.ask()  # the process dies here: theory's is queued, and never ran
+    again = open_study(storage, start=[SEConfig()])
+    again.theory = SEConfig.everywhere(sites, 4)
+    asked = [again.ask() for _ in range(3)]
+    assert [trial.origin for trial in asked] == ["start", "theory", "sampler"]
+    assert asked[1].config == SEConfig.everywhere(sites, 16)
+
+
+def test_what_theory_gives_and_a_trial_had_is_not_asked_again(open_study, storage, sites):
+    proposer = open_study(storage, start=[SEConfig()])
+    proposer.theory = SEConfig()
+    assert [proposer.ask().origin for _ in range(2)] == ["start", "sampler"]
+
+
 def test_what_was_asked_for_and_never_told_is_its_own_trial_again(open_study, storage, wanted, go_on, sites):
     proposer = open_study(storage, start=[SEConfig()])
     go_on(proposer, 1)
