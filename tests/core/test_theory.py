@@ -102,7 +102,7 @@ def test_two_sites_with_one_ratio_have_the_root_mean_square_of_their_channels():
 
 
 RATIOS = [2, 4, 8, 16, 32]
-TOP1 = [22.29, 22.25, 22.26, 22.28, 22.72]  # Hu et al., table 10: SE-ResNet-50, top-1 error in percent
+TOP1 = [22.29, 22.25, 22.26, 22.28, 22.72]  # Hu et al., ratios of SE-ResNet-50: top-1 error in percent
 
 
 def test_the_papers_own_table_is_flat_from_2_to_16():
