@@ -146,13 +146,15 @@ def half_width(found: Interval) -> float:
 
 
 def _append(file: Path, row: Mapping[str, object]) -> None:
-    known = rows(file)
-    columns = list(known[0]) if known else list(row)
-    with file.open("a", newline="") as lines:
+    """Whole or not at all: a row may bring columns that those before it have not."""
+    kept = [*rows(file), row]
+    columns = list(dict.fromkeys(column for each in kept for column in each))
+    draft = file.with_suffix(".partial")
+    with draft.open("w", newline="") as lines:
         writer = csv.DictWriter(lines, columns, lineterminator="\n", restval="")
-        if not known:
-            writer.writeheader()
-        writer.writerow(row)
+        writer.writeheader()
+        writer.writerows(kept)
+    draft.replace(file)
 
 
 def options_of(doc: str) -> argparse.Namespace:
