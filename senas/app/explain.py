@@ -16,7 +16,7 @@ from senas.core.latency import Timing
 from senas.errors import ExportError
 from senas.exported.target import EXPLAINED
 from senas.model.gates import without
-from senas.model.latency import WARM_UP_RUNS, WARM_UP_SECONDS
+from senas.model.latency import WARM_UP_RUNS, WARM_UP_SECONDS, check
 from senas.report.console import Terminal
 from senas.report.gates import explained_csv, gates_csv, gates_png, gates_table, legend, removals_table
 from senas.report.reading import Reading
@@ -61,7 +61,9 @@ def main(config: ExplainConfig) -> None:
 
 def explain(config: ExplainConfig) -> Explanation | None:
     """`main`, and what was found; None where the network has no SE block."""
-    terminal = Terminal()
+    terminal, timed = Terminal(), timing(config.latency)
+    if config.latency_within:
+        check(timed)  # what comes before may take long
     subject = of_export(config, terminal) if config.study.name is None else of_study(config)
     terminal.say(f"{subject.name}: {subject.words}")
     if subject.undecided:
@@ -74,7 +76,6 @@ def explain(config: ExplainConfig) -> Explanation | None:
         own.device = replace(own.device, accelerator=config.accelerator)
     told = Reading(terminal, "passes of an image through the network")
     found = explained(own, net, subject.config, told=told)
-    timed = timing(config.latency)
     if config.latency_within:
         found = _timed(terminal, subject, net.cpu(), found, timed, config.latency_within)
     _show(terminal, found, subject.fold)

@@ -115,6 +115,13 @@ def test_a_mistake_is_one_line_and_writes_nothing(copied, explained, arguments, 
     assert FILES.isdisjoint(path.name for path in (copied / "pilot").iterdir())
 
 
+def test_a_device_to_time_on_that_is_not_there_ends_it_before_anything_is_measured(copied, senas, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = senas("explain", "study.name=pilot", "pick=trial:1", "latency=gpu")
+    assert (said.code, said.out) == (2, "")
+    assert "latency.device=cuda: PyTorch finds no CUDA device here" in said.err
+
+
 @pytest.mark.slow
 def test_a_damaged_export_is_one_line(package, explained, folder):
     (folder / package / "weights.safetensors").unlink()
