@@ -1,7 +1,7 @@
 """Folding the gates of a trained network that may as well be constant: which they are, by the validation loss."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,13 @@ from torch import Tensor, nn
 from senas.core.config import SEConfig
 from senas.errors import SurgeryError
 from senas.model.fold import fold, stays
-from senas.model.gates import gate_paths, instead, watched
+from senas.model.gates import gate_paths, instead
 from senas.model.sites import Traced
 from senas.training.data import Images
+from senas.training.explain import IMAGES, mean_gates
 from senas.training.tally import Tally
 from senas.training.task import wide
 
-IMAGES = 10_000
-"""Gates are averaged over so many training images at most: the mean of a number between 0 and 1 is then known to 0.005
-or better."""
 ROUNDING = 1e-6
 """Differences of a loss that are rounding."""
 TOLERANCE = 1e-4
@@ -71,13 +69,13 @@ def folded(backbone: nn.Module, net: nn.Module, config: SEConfig, traced: Traced
     """
     net.eval()
     paths = gate_paths(backbone, config, traced)
-    images = data.plain_training_images(IMAGES)
-    part = "validation" if images is None else "training"
-    factors, count = _means(net, paths, data.val_dataloader() if images is None else images)
+    plain = data.plain_training_images(IMAGES)
+    images = _Batches(data, data.val_dataloader() if plain is None else plain)
+    factors = mean_gates(net, paths, images)
 
     def scored(constant: Mapping[str, Tensor]) -> Scored:
         with instead(net, paths, constant):
-            return _scored(net, data.val_dataloader())
+            return _scored(net, _Batches(data, data.val_dataloader()))
 
     before = scored({})
     stayed = {site: why for site in paths if (why := _why(backbone, net, config, traced, {site: factors[site]}))}
@@ -97,7 +95,7 @@ def folded(backbone: nn.Module, net: nn.Module, config: SEConfig, traced: Traced
     left = fold(backbone, net, config, traced, chosen)
     assert not left.stayed
     with instead(net, paths, chosen):
-        difference = _difference(net, left.net, data.val_dataloader())
+        difference = _difference(net, left.net, _Batches(data, data.val_dataloader()))
     return Folding(
         net=left.net,
         config=left.config,
@@ -105,11 +103,26 @@ def folded(backbone: nn.Module, net: nn.Module, config: SEConfig, traced: Traced
         folded={site: alone[site] for site in chosen},
         stayed={site: stayed[site] for site in paths if site in stayed},
         before=before,
-        after=_scored(left.net, data.val_dataloader()),
+        after=_scored(left.net, _Batches(data, data.val_dataloader())),
         difference=difference,
-        images=count,
-        part=part,
+        images=images.count,
+        part="validation" if plain is None else "training",
     )
+
+
+class _Batches:
+    """Batches as the trainer would hand them over, on the CPU, and how many images came by."""
+
+    def __init__(self, data: Images, batches: Iterable[Any]) -> None:
+        self.data, self.batches, self.count = data, batches, 0
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in self.batches:
+            ours = self.data.on_before_batch_transfer(batch, 0)
+            moved = self.data.transfer_batch_to_device(ours, torch.device("cpu"), 0)
+            images, labels = self.data.on_after_batch_transfer(moved, 0)
+            self.count += len(labels)
+            yield images, labels
 
 
 def _why(backbone: nn.Module, net: nn.Module, config: SEConfig, traced: Traced, factors: Mapping[str, Tensor]) -> str:
@@ -119,23 +132,7 @@ def _why(backbone: nn.Module, net: nn.Module, config: SEConfig, traced: Traced, 
 
 
 @torch.no_grad()
-def _means(net: nn.Module, paths: Mapping[str, str], batches: Iterable[Any]) -> tuple[dict[str, Tensor], int]:
-    """Mean factors (C,) of each site's gate, over images and, where a gate has one for each, locations."""
-    sums: dict[str, Tensor] = {}
-    count = 0
-    with watched(net, paths) as seen:
-        for images, _ in batches:
-            net(images)
-            count += len(images)
-            for site, each in seen.items():
-                gates = each.gates.double()
-                gates = gates.mean((2, 3)) if gates.dim() == 4 else gates
-                sums[site] = sums.get(site, torch.zeros(())) + gates.sum(0)
-    return {site: total / count for site, total in sums.items()}, count
-
-
-@torch.no_grad()
-def _scored(net: nn.Module, batches: Iterable[Any]) -> Scored:
+def _scored(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Scored:
     tally = Tally(())
     for images, labels in batches:
         tally.validated(wide(net(images)), labels)
@@ -144,7 +141,7 @@ def _scored(net: nn.Module, batches: Iterable[Any]) -> Scored:
 
 
 @torch.no_grad()
-def _difference(net: nn.Module, other: nn.Module, batches: Iterable[Any]) -> float:
+def _difference(net: nn.Module, other: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
     """Largest absolute difference of a logit. Raises SurgeryError where it is more than TOLERANCE, or NaN."""
     largest = 0.0
     for images, _ in batches:

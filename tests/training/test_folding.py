@@ -77,7 +77,7 @@ def test_where_much_is_allowed_all_fold_the_one_that_matters_least_first(backbon
 def test_the_network_that_is_left_scores_what_constant_gates_do(backbone, net, traced, data):
     found = folded(backbone, net, traced, data, 10.0)
     paths = gate_paths(backbone, CONFIG, traced)
-    factors, _ = folding._means(net, paths, data.plain_training_images(folding.IMAGES))
+    factors = folding.mean_gates(net, paths, data.plain_training_images(folding.IMAGES))
     with instead(net, paths, factors):
         expected = folding._scored(net, data.val_dataloader())
     assert found.after.loss == pytest.approx(expected.loss, abs=1e-6)
@@ -94,7 +94,7 @@ def test_factors_are_means_over_the_training_images_without_augmentation(backbon
     with torch.no_grad():
         net(data.train.images)
     handle.remove()
-    factors, _ = folding._means(net, {"layer1.0": path}, data.plain_training_images(folding.IMAGES))
+    factors = folding.mean_gates(net, {"layer1.0": path}, data.plain_training_images(folding.IMAGES))
     assert torch.allclose(factors["layer1.0"].float(), gates[0].mean(0), atol=1e-6)
 
 
