@@ -150,13 +150,13 @@ def shrunken(coefficient: Array | float, variance: Array | float, penalty: Array
     return coefficient * variance / (variance + penalty)
 
 
-def gate_macs(channels: int, hidden: int, locations: int = 1) -> int:
-    """Multiply-accumulates of the two layers of a gate, 2 C h for each place where it is computed.
+def gate_macs(channels: int, ratio: float, locations: int = 1) -> float:
+    """Multiply-accumulates of the two layers of a gate: C x C / r twice, 2 C^2 / r, wherever a gate is computed.
 
-    Once for the squeezed gate: O(C^2 / r). For the local one, whose layers are 1x1 convolutions, at each of the H W
-    locations: O(H W C^2 / r). On a 1 x 1 map they are the same. Squeeze and scale are not counted, of C H W each.
+    Once for the squeezed gate, O(C^2 / r); at each of the H W locations for the local one, O(H W C^2 / r), whose layers
+    are 1x1 convolutions: on a 1 x 1 map they are the same. Squeeze and scale are not counted, of C H W each.
     """
-    return 2 * channels * hidden * locations
+    return 2 * channels**2 / ratio * locations
 
 
 def rectified(mean: float, sd: float) -> tuple[float, float]:

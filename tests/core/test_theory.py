@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from senas.core.block import Placement, SEBlock
+from senas.core.block import Placement, SEBlock, Squeeze
 from senas.core.certainty import Estimate
 from senas.core.config import SEConfig
 from senas.core.objective import Penalized
@@ -241,14 +241,11 @@ def test_the_shrunken_gate_is_what_ridge_regression_finds_in_samples():
     assert shrunken(0.7, 4.0, penalty) == pytest.approx(found, abs=0.002)
 
 
-@pytest.mark.parametrize(("channels", "reduction"), [(16, 4), (512, 16)])
-def test_a_gate_costs_what_its_block_counts(channels, reduction):
-    block = SEBlock(hidden=channels // reduction)
-    assert gate_macs(channels, block.hidden) == block.macs(channels) == 2 * channels**2 // reduction
-
-
-def test_a_local_gate_costs_as_much_at_each_location():
-    assert gate_macs(64, 4, 7 * 7) == 49 * gate_macs(64, 4)
+@pytest.mark.parametrize(("squeeze", "locations"), [(Squeeze.AVG, 1), (Squeeze.LOCAL, 7 * 5)])
+@pytest.mark.parametrize(("channels", "ratio"), [(16, 4), (512, 16)])
+def test_a_gate_costs_what_its_block_counts(squeeze, locations, channels, ratio):
+    block = SEBlock(hidden=channels // ratio, squeeze=squeeze)
+    assert gate_macs(channels, ratio, locations) == block.macs(channels, 7, 5)
 
 
 @few
