@@ -23,6 +23,7 @@ EXAMPLES = {
   senas search objective.metric=mypkg.metrics:f1       a metric of your own
   senas search space.constraints.params=76e3           nothing larger is trained; also macs, se_params, latency_ms
   senas search objective=pareto objective.metrics=[val_loss,latency_ms]   latency is measured before each training
+  senas search study.audit=true audit.configs=8 study.start=[none,all16,theory]   starts where theory puts the ratios
   senas search --multirun objective.penalty=0.02,0.1   one study for each""",
     "resume": """\
   senas resume study.name=NAME                         after a stop, without its settings being said again
