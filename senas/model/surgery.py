@@ -125,6 +125,7 @@ def rewired(original: fx.Graph, added: Sequence[tuple[str, Cut]]) -> fx.Graph:
         source = sources.pop()
         with graph.inserting_after(source):
             gate = graph.call_module(target, (source,))
+        gate.meta["tensor_meta"] = source.meta["tensor_meta"]  # it is of the same shape
         for reader in cut.readers:
             nodes[reader].replace_input_with(source, gate)
             read[cut.source, reader] = gate

@@ -183,6 +183,39 @@ def test_a_batch_norm_takes_factors_of_what_it_reads(randomise):
     assert_folds(backbone, config, traced, factors)
 
 
+class SELayer(nn.Module):
+    """A block of another library that is none of ours: it has one layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.layer(x.mean((2, 3))))[:, :, None, None]
+
+
+class TwoFormer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.fc = nn.Conv2d(3, 4, 1), nn.Linear(4, 2)
+        self.units = nn.ModuleList(nn.Sequential(nn.Conv2d(4, 4, 1), SELayer(), nn.MaxPool2d(1)) for _ in range(2))
+
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        for unit in self.units:
+            x = F.relu(x + unit(x))
+        return self.fc(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("constant", [["units.0.1"], ["units.1.1"], ["units.0.1", "units.1.1"]])
+def test_blocks_that_are_kept_as_they_are_fold_and_stay_too(constant):
+    backbone, traced = TwoFormer().double().eval(), trace(TwoFormer(), (3, 6, 6), strip_se=True)
+    config = SEConfig.former(traced.sites)
+    assert {str(block) for block in config.values()} == {"original"}
+    factors = drawn(traced, config)
+    assert_folds(backbone, config, traced, {site: factors[site] for site in constant})
+
+
 # Factors
 
 
