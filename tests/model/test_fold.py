@@ -69,7 +69,7 @@ def test_gates_fold_at_every_placement_of_every_unit(kinds, kind):
             assert_folds(backbone, config, traced, drawn(traced, config))
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.data())
 def test_what_is_folded_computes_the_same_whatever_other_sites_have(kinds, data):
     backbone, traced = kinds[data.draw(st.sampled_from(KINDS))]
