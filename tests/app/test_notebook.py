@@ -156,7 +156,7 @@ def test_the_names_are_listed_and_cost_nothing_until_used():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     values, commands = (
         ["SEBlock", "SEConfig"],
-        ["audit", "dashboard", "export", "insert_se", "load", "open_study", "read"],
+        ["audit", "dashboard", "explain", "export", "insert_se", "load", "open_study", "read"],
     )
     assert said.stdout.strip() == f"{[*values, *commands, 'search', 'sites', 'train']} False"
 

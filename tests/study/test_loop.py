@@ -1167,6 +1167,7 @@ def test_asked_for_by_name_what_was_screened_out_is_trained(screened, run):
     assert two.trials[-1].status is Status.COMPLETE
 
 
+@pytest.mark.slow
 def test_nothing_screens_any_more_and_what_was_screened_out_is_trained(screened, run, space):
     few = screened(space.size, Screening(after=space.size - 4), sampler="random")
     run(few)
