@@ -1,15 +1,26 @@
 """What the front's page draws: axes with their ticks, and a configuration over the sites; SVG as text."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from senas.core.block import Block, SEBlock
+from senas.core.block import Block, Placement, SEBlock
 from senas.core.config import SEConfig
 from senas.core.site import Site
 
 WIDTH, HEIGHT = 760, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 18, 18, 46
+MEANING = {
+    Placement.PRE: "before the branch's first layer",
+    Placement.INNER_BEFORE_RELU: "inside the branch, before an activation",
+    Placement.INNER: "inside the branch",
+    Placement.STANDARD: "at the end of the branch",
+    Placement.IDENTITY: "on the shortcut",
+    Placement.POST_BEFORE_RELU: "after the addition, before its activation",
+    Placement.POST: "after the addition",
+}
+"""Where in a unit a gate sits, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +103,8 @@ def strip(config: SEConfig, sites: Sequence[Site], *, named: bool = False) -> st
     parts = []
     for place, site in enumerate(sites):
         block = config.get(site.name)
-        x, spoken_site = place * room + 1, f"{site.name}: {_spoken(block, site)}"
-        bar = 3.0 if block is None else high * _fullness(block, site)
+        x, spoken_site = place * room + 1, f"{site.name}: {block_words(block, site)}"
+        bar = 3.0 if block is None else high * fullness(block, site)
         kind = "none" if block is None else f"p-{site.placement(block)}"
         parts.append(
             f'<g data-tip="{escape(spoken_site)}"><rect class="slot" x="{x}" y="0" width="{room - 2}" height="{high}"/>'
@@ -113,7 +124,30 @@ def strip(config: SEConfig, sites: Sequence[Site], *, named: bool = False) -> st
     )
 
 
-def _fullness(block: Block, site: Site) -> float:
+def titled(drawing: str) -> str:
+    """The same, with what a script would show of what is under the pointer as titles, which need none."""
+
+    def with_title(found: re.Match[str]) -> str:
+        tag, before, tip, after, closed = found.groups()
+        end = f"</{tag}>" if closed else ""
+        return f"<{tag}{before}{after}><title>{tip}</title>{end}"
+
+    return re.sub(r'<(\w+)([^<>]*?) data-tip="([^"]*)"([^<>]*?)(/?)>', with_title, drawing)
+
+
+def legend(sites: Sequence[Site], configs: Sequence[SEConfig]) -> str:
+    """What the colours of these configurations' blocks stand for."""
+    there = {site.placement(block) for config in configs for site, block in config.on(sites)}
+    items = "".join(
+        f'<span><i style="background:var(--{str(placement).removesuffix("_before_relu")})"></i>'
+        f"{placement}: {MEANING[placement]}</span>"
+        for placement in Placement
+        if placement in there
+    )
+    return f'<p class="legend">{items}</p>' if items else ""
+
+
+def fullness(block: Block, site: Site) -> float:
     """Height of a block's bar: 1 for r = 2, less by a fixed step for each halving of its width."""
     seen = site.seen(block).channels
     # Of a module that has no width that senas knows, the width that would cost as much.
@@ -124,7 +158,8 @@ def _fullness(block: Block, site: Site) -> float:
     return 1.0 - 0.15 * halvings
 
 
-def _spoken(block: Block | None, site: Site) -> str:
+def block_words(block: Block | None, site: Site) -> str:
+    """What a site has, in words: `standard, 4 hidden of 16 channels, 148 parameters`."""
     if block is None:
         return "no SE"
     channels, added = site.seen(block).channels, f"{site.params(block):,} parameters"

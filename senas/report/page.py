@@ -8,10 +8,7 @@ PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title: the front</title>
 <style>
-:root { color-scheme: light dark; --bg:#fff; --fg:#1f2430; --dim:#656d7a; --line:#e3e6eb; --slot:#eef0f3;
---card:#f7f8fa;
-  --blue:#1f6feb; --grey:#aab2bf; --orange:#d9480f; --none:#c6ccd5; --standard:#1f6feb; --pre:#7c5cd6; --post:#0f8a63;
-  --identity:#c2378a; --inner:#b7791f; }
+:root { color-scheme: light dark; $light }
 @media (prefers-color-scheme: dark) { :root { --bg:#14171c; --fg:#e4e8ee; --dim:#98a1ae; --line:#2c323b; --slot:#222831;
   --card:#1b2027; --blue:#5c9dff; --grey:#5b6472; --orange:#ff8a4c; --none:#454d59; --standard:#5c9dff; --pre:#a78bfa;
   --post:#34c996; --identity:#f077bd; --inner:#e0a94a; } }
@@ -23,24 +20,9 @@ h1 { font-size:24px; margin:0; } h2 { font-size:16px; margin:34px 0 10px; } p { 
 .cards { display:flex; flex-wrap:wrap; gap:12px; margin:20px 0 4px; }
 .card { background:var(--card); border:1px solid var(--line); border-radius:8px; padding:12px 18px; min-width:180px; }
 .card:first-child { border-color:var(--orange); }
-svg { max-width:100%; height:auto; overflow:visible; font:12px system-ui, Arial, sans-serif; }
-.strip { max-width:none; }
-.grid { stroke:var(--line); } .axis { stroke:var(--dim); } .tick, .title, .label { fill:var(--dim); }
-.label { fill:var(--fg); font-weight:600; paint-order:stroke; stroke:var(--bg); stroke-width:5px; }
- .front { fill:none; stroke:var(--blue); stroke-width:2; }
-.dot { cursor:pointer; outline:none; stroke:var(--bg); } .dot.on { fill:var(--blue); } .dot.off { fill:var(--grey); }
-.dot.one { fill:var(--grey); stroke:none; opacity:.75; }
-.interval { fill:none; stroke-width:1.6; } .interval.on { stroke:var(--blue); } .interval.off { stroke:var(--grey); }
-.interval.random { stroke:var(--pre); } rect.random { fill:var(--pre); }
-.dot:hover, .dot:focus, .dot.hot { stroke:var(--fg); stroke-width:2; }
-.ring { fill:none; stroke:var(--orange); stroke-width:2.5; pointer-events:none; }
-.ring.open { stroke-dasharray:5 4; }
+$drawn
 small { display:block; font-size:12px; color:var(--dim); font-weight:400; } li { margin:2px 0; }
-.base { fill:none; stroke:var(--fg); stroke-width:1.4; pointer-events:none; }
-.slot { fill:var(--slot); } .none { fill:var(--none); } .p-standard { fill:var(--standard); }
-.p-pre { fill:var(--pre); } pre { margin:6px 0; font-size:13px; overflow-x:auto; }
-.p-post, .p-post_before_relu { fill:var(--post); } .p-identity { fill:var(--identity); }
-.p-inner, .p-inner_before_relu { fill:var(--inner); }
+pre { margin:6px 0; font-size:13px; overflow-x:auto; }
 .legend { display:flex; flex-wrap:wrap; gap:16px; font-size:13px; color:var(--dim); }
 .legend i { display:inline-block; width:12px; height:12px; margin-right:5px; vertical-align:-1px; border-radius:2px; }
 .scroll { overflow-x:auto; border:1px solid var(--line); border-radius:8px; }
