@@ -5,7 +5,6 @@ could not be written waits, and is written once MLflow answers again.
 """
 
 import contextlib
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,6 +23,7 @@ from senas.record.charts import LOADED, comparison_state, front_state
 from senas.record.children import Child, children
 from senas.record.compared_run import ComparedRuns
 from senas.record.dataset import PartUsed, inputs
+from senas.record.files import upload
 from senas.record.limits import cut_lines, key, run_tags
 from senas.record.registry import Recommended, model_name, register
 from senas.record.study_run import NOTE, begin, experiment_called
@@ -183,7 +183,7 @@ class MlflowRecorder:
         if claims:
             self._try(lambda: self._write_claims(claims))
         self._try(lambda: self._client.set_tag(self.run_id, NOTE, cut_lines(description)))
-        self._try(lambda: self._upload(files))
+        self._try(lambda: upload(self._client, self.run_id, files))
         self._try(self._save_view)
         self._try(self._drop_unfinished)
         self._try(lambda: self._client.set_terminated(self.run_id, "FINISHED" if finished else "KILLED"))
@@ -326,15 +326,6 @@ class MlflowRecorder:
                 if new := claimed(estimate, child.claimed, now, step):
                     self._client.log_batch(child.run_id, new)
                 child.claimed |= {key(name): value for name, value in estimate.items()}
-
-    def _upload(self, files: Mapping[str, bytes]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                path = Path(folder, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            if files:
-                self._client.log_artifacts(self.run_id, folder)
 
     def _save_view(self) -> None:
         experiment, study = self._experiment.experiment_id, self._runs.study
