@@ -19,6 +19,7 @@ from senas.core.objective import Scores
 from senas.core.ports import Claims, Pulse, Recorder
 from senas.core.trial import Trial
 from senas.errors import ConfigError
+from senas.model.latency import machine
 from senas.report.console import Terminal
 
 PACKAGES = ("senas", "torch", "torchvision", "pytorch-lightning", "optuna", "mlflow", "hydra-core", "numpy")
@@ -86,7 +87,7 @@ def open_recorder(
 def begin_log(terminal: Terminal, path: Path) -> None:
     """What somebody needs who reads the log alone: the command, and what it ran with."""
     terminal.note(f"$ {sys.argv[0]} {hidden(shlex.join(sys.argv[1:]))}")
-    terminal.note(", ".join(f"{name} {number}" for name, number in versions().items()))
+    terminal.note(", ".join([*(f"{name} {number}" for name, number in versions().items()), machine()]))
     terminal.keep(path)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +74,13 @@ def hardware(device: str) -> str:
     lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return next(iter(models), "") or platform.processor() or platform.machine() or "CPU"
+
+
+def machine() -> str:
+    """What trainings have here: `AMD EPYC 7763, 2 cores`, and the GPU where there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpu = [hardware("cuda")] if torch.cuda.is_available() else []
+    return ", ".join([hardware("cpu"), f"{cores} core{'s' * (cores > 1)}", *gpu])
 
 
 def _eager(net: nn.Module, images: Tensor, timing: Timing) -> Callable[[], object]:

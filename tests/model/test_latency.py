@@ -1,6 +1,7 @@
 """Latency: what is run, how often, in which mode. No test here asserts a time."""
 
 import gc
+import re
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from senas.core.latency import Timing
 from senas.errors import ConfigError
 from senas.model import latency as module
-from senas.model.latency import WARM_UP_RUNS, check, hardware, latencies, latency
+from senas.model.latency import WARM_UP_RUNS, check, hardware, latencies, latency, machine
 
 QUICK = Timing(repeats=5)
 
@@ -114,6 +115,10 @@ def test_another_runtime_makes_each_network_ready_once():
 
     latencies([Spy("one"), Spy("other")], (3, 8, 8), Timing(repeats=2, threads=1), prepare)
     assert made == [("one", (1, 3, 8, 8), 1), ("other", (1, 3, 8, 8), 1)]
+
+
+def test_a_machine_is_told_by_its_processor_and_its_cores():
+    assert re.fullmatch(rf"{re.escape(hardware('cpu'))}, [1-9]\d* cores?(, .+)?", machine())
 
 
 def test_the_result_names_the_hardware():
