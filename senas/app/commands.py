@@ -18,9 +18,14 @@ def override(key: str, value: str) -> str:
     """An override that a shell and Hydra read as this text."""
     if PLAIN.fullmatch(value) and not OTHER.fullmatch(value):
         return f"{key}={value}"
+    return shlex.quote(f"{key}={quoted(value)}")
+
+
+def quoted(value: str) -> str:
+    """A text within quotes, as Hydra reads it."""
     # To Hydra a backslash is one but before a quote, and at the end, where the closing one follows.
-    quoted = re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
-    return shlex.quote(f'{key}="{quoted}"')
+    inside = re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
+    return f'"{inside}"'
 
 
 def command(verb: str, setup: Setup, *overrides: str) -> str:
