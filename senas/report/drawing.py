@@ -11,6 +11,8 @@ from senas.core.site import Site
 
 WIDTH, HEIGHT = 760, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 18, 18, 46
+MANY = 10**7
+"""Below it a whole number on an axis has all its digits."""
 MEANING = {
     Placement.PRE: "before the branch's first layer",
     Placement.INNER_BEFORE_RELU: "inside the branch, before an activation",
@@ -67,6 +69,8 @@ class Axes:
 
 def alike(values: Sequence[float]) -> list[str]:
     """Numbers of an axis, with as many decimals each."""
+    if all(value == int(value) and abs(value) < MANY for value in values):
+        return [f"{value:,.0f}" for value in values]
     texts = [f"{value:,.4g}" for value in values]
     if any("e" in text for text in texts):
         return texts
@@ -117,9 +121,9 @@ def strip(config: SEConfig, sites: Sequence[Site], *, named: bool = False) -> st
             f"{escape(site.name)}</text>"
             for place, site in enumerate(sites)
         )
-    tall = high + (64 if named else 0)
+    wide, tall = width + (40 if named else 0), high + (64 if named else 0)
     return (
-        f'<svg class="strip" width="{width + (40 if named else 0)}" height="{tall}" role="img" '
+        f'<svg class="strip" width="{wide}" height="{tall}" viewBox="0 0 {wide} {tall}" role="img" '
         f'aria-label="{escape(config.words(sites))}">{"".join(parts)}{labels}</svg>'
     )
 
