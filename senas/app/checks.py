@@ -54,6 +54,8 @@ def check(command: str, config: Any) -> None:
         _margin(config.study.margin)
         _penalty(config.objective.penalty)
         _fold(getattr(config, "fold", None))
+    elif command == "report":
+        _margin(config.study.margin)
     elif command == "explain":
         _explain(config)
     elif command == "train":

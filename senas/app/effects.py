@@ -23,7 +23,7 @@ def main(config: EffectsConfig) -> None:
     terminal = Terminal()
     terminal.say("\n".join(_head(setup, verdict)))
     terminal.show(effects_table(rows, _named(verdict.metric)))
-    terminal.say(_verdict(rows, verdict))
+    terminal.say(in_words(rows, verdict))
     terminal.say("\n".join(_theory(setup, verdict)))
     for name, content in effects_files(setup, verdict, rows).items():
         write_whole(setup.folder.path / name, content)
@@ -37,7 +37,7 @@ def effects_files(setup: Setup, verdict: Verdict, rows: list[Worth]) -> dict[str
 
 def captions(setup: Setup, verdict: Verdict) -> dict[str, str]:
     """Title and metric of the picture."""
-    return {"title": f"{setup.folder.name}: what an SE block adds", "metric": _spoken(verdict.metric)}
+    return {"title": f"{setup.folder.name}: what an SE block adds", "metric": spoken_metric(verdict.metric)}
 
 
 def _head(setup: Setup, verdict: Verdict) -> list[str]:
@@ -51,7 +51,7 @@ def _head(setup: Setup, verdict: Verdict) -> list[str]:
     ]
     lines = [
         f"study {setup.folder.name}: {trainings} trainings of {len(effects.trained)} configurations with {len(seeds)} "
-        f"seeds, read together; {LEVEL:.0%} intervals of what a block adds to the {_spoken(verdict.metric)}"
+        f"seeds, read together; {LEVEL:.0%} intervals of what a block adds to the {spoken_metric(verdict.metric)}"
     ]
     for words, draws in scales:
         size = Estimate.of(draws)
@@ -59,14 +59,14 @@ def _head(setup: Setup, verdict: Verdict) -> list[str]:
     return lines
 
 
-def _verdict(rows: list[Worth], verdict: Verdict) -> str:
+def in_words(rows: list[Worth], verdict: Verdict) -> str:
     """What the intervals say, in a sentence: of placements, widths and places as wholes, and of single blocks at places
     that as wholes may do nothing."""
     sure = [row for row in rows if row.kind != "pair" and row.loss.excludes_zero]
     whole = {row.name for row in sure if row.option == ANY}
     sure = [row for row in sure if row.kind != "place" or row.option == ANY or row.name not in whole]
     more_is_better = verdict.metric.startswith(MINUS)
-    metric = bare(verdict.metric) if more_is_better else _spoken(verdict.metric)
+    metric = bare(verdict.metric) if more_is_better else spoken_metric(verdict.metric)
     if not sure:
         pairs = [row.name for row in rows if row.kind == "pair" and row.loss.excludes_zero]
         return f"No SE block's effect on the {metric} can be told from none by these trainings: " + (
@@ -89,7 +89,8 @@ def _theory(setup: Setup, verdict: Verdict) -> list[str]:
     return [kappa_line(theory), *best_ratio_lines(theory, setup.sites, pick)]
 
 
-def _spoken(metric: str) -> str:
+def spoken_metric(metric: str) -> str:
+    """What effects add to, in words."""
     return METRICS.get(metric, _named(metric)).partition(" (")[0]
 
 

@@ -109,9 +109,9 @@ def say_ended(
     folder = str(Path("exported") / setup.folder.name)
     recorded = setup.config.tracking.name != "none"
     dashboard = command("dashboard", setup).removesuffix(spoken_trust(setup.config))
-    look = dashboard if recorded else f"open {setup.folder.front_html} in a browser"
     commands = [
-        look,
+        f"open {setup.folder.report_html} in a browser",
+        *([dashboard] if recorded else []),
         *([] if findings.ways_out else [command("front", setup, another)]),
         command("export", setup, override("to", folder)),
         f"senas train {override('se', folder)}{found_by(setup)}",

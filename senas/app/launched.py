@@ -1,4 +1,4 @@
-"""The command that launches a study like one that is there: what it was told beside the defaults."""
+"""How a study was launched: the command that launches one like it, what it ran with, and its configuration."""
 
 import dataclasses
 import json
@@ -11,14 +11,55 @@ from typing import Any
 
 import yaml
 
-from senas.app.commands import OTHER, PLAIN, ROOT, quoted
+from senas.app.commands import OTHER, PLAIN, ROOT, command, override, quoted
 from senas.app.fingerprint import flatten
 from senas.app.paths import conf_dir
+from senas.app.recording import versions
 from senas.app.schema import SCHEMAS
+from senas.app.wiring import Setup
+from senas.report.study import Origins
 
 HERE = ("latency.hardware",)
 """What the machine says by itself, and another one says otherwise."""
+LAUNCHES = 6
+"""Of those in a study's log, how many are told: the last ones."""
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?")
+
+
+def origins(setup: Setup) -> Origins:
+    """All that is needed to run a study again."""
+    shown = setup.shown()
+    return Origins(
+        ran_with=_ran_with(setup.folder.log),
+        read_with=versions(),
+        commands=[
+            ("Launch the same study, under another name:", _launch(setup, shown)),
+            ("Write this report again:", command("report", setup)),
+            ("Look at the front, the effects of blocks, or MLflow:", command("front", setup)),
+            ("", command("effects", setup)),
+            ("", f"senas dashboard {override('study.name', setup.folder.name)}"),
+        ],
+        config=yaml.safe_dump(shown, sort_keys=False),
+    )
+
+
+def _launch(setup: Setup, shown: dict[str, object]) -> str:
+    words = launch_words(shown)
+    name = override("study.name", f"{setup.folder.name}-again")
+    return " ".join(["senas search", name, *(word for word in words if "study.name=" not in word)])
+
+
+def _ran_with(log: Path) -> list[str]:
+    """The commands of a study's log, each with its versions."""
+    if not log.exists():
+        return []
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = []
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if launched := re.match(r"(\S+ \S+)  \$ (.*)", line):
+            versions_then = after.partition("  ")[2]
+            found.append(f"{launched[1]}: {launched[2]} ({versions_then})")
+    return found[-LAUNCHES:]
 
 
 def launch_words(resolved: Mapping[str, Any]) -> list[str]:

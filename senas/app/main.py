@@ -17,6 +17,7 @@ COMMANDS = {
     "front": "show a study's front again, with another penalty or pick",
     "effects": "show what SE is worth at each site of a study, with intervals",
     "explain": "show what the gates of a trained network do, and which SE blocks can go",
+    "report": "write a study as one page to decide by, which needs no network",
     "train": "train SE configurations at full length with several seeds, and compare them",
     "sites": "list where in a backbone SE blocks can go, and what they cost there",
     "export": "write an SE configuration and its weights to a folder, and check them",

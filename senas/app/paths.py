@@ -88,6 +88,10 @@ class StudyFolder:
         return self.path / "front.html"
 
     @property
+    def report_html(self) -> Path:
+        return self.path / "report.html"
+
+    @property
     def weights(self) -> Path:
         return self.path / "weights"
 

@@ -206,6 +206,15 @@ class EffectsConfig:
 
 
 @dataclass
+class ReportConfig:
+    root: str = MISSING
+    study: StudyName = MISSING
+    pick: str | None = None
+    gates: bool = True
+    trust: Any = field(default_factory=list)
+
+
+@dataclass
 class ExportConfig:
     root: str = MISSING
     study: StudyName = MISSING
@@ -294,6 +303,7 @@ SCHEMAS: dict[str, type] = {
     "front": FrontConfig,
     "effects": EffectsConfig,
     "explain": ExplainConfig,
+    "report": ReportConfig,
     "train": TrainConfig,
     "sites": SitesConfig,
     "export": ExportConfig,

@@ -13,6 +13,7 @@ from senas.app.kept import worth_keeping
 from senas.app.paths import write_whole
 from senas.app.proposed import words_of
 from senas.app.recording import begin_log, open_recorder
+from senas.app.reported import REPORT, report_files, study_report
 from senas.app.schema import SearchConfig
 from senas.app.seeds import replicates_of, seeds_of
 from senas.app.show import claims, exported, find, front_table
@@ -221,7 +222,8 @@ def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished
             finished=finished, front=(), description=f"No trial of {setup.folder.name} finished yet.", files={}
         )
         return None
-    findings = find(setup, trials)
+    verdict = setup.verdict(trials)
+    findings = find(setup, trials, verdict=verdict)
     table = front_table(setup, findings).csv().encode()
     png = front_png(
         title=f"{setup.folder.name}: {setup.config.backbone.name} on {setup.config.data['name']}",
@@ -233,7 +235,9 @@ def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished
     write_whole(setup.folder.front_png, png)
     page = _page(setup, findings).encode()
     write_whole(setup.folder.front_html, page)
-    files = {"front.csv": table, "front.png": png, "front.html": page, SE_FILE: se.encode()}
+    report = report_files(study_report(setup, trials, verdict, findings))
+    write_whole(setup.folder.report_html, report[REPORT])
+    files = {"front.csv": table, "front.png": png, "front.html": page, SE_FILE: se.encode(), **report}
     recorder.conclude(
         finished=finished,
         front=[point.trial.number for point in findings.front if point.trial],
@@ -309,4 +313,5 @@ The front over {findings.spoken} and SE parameters, {INTERVAL}s in brackets:
 `{command("export", setup)}` writes {
         "what leads" if not pick.decided else f"the {findings.kind} one"
     } with its weights; its se.yaml is among
-the artifacts here. Among them, `front.html` shows every trial, and each configuration drawn over the sites."""
+the artifacts here. Among them, `report.html` is the whole study on one page, to decide by, and `front.html` shows every
+trial, and each configuration drawn over the sites."""

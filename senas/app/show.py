@@ -42,16 +42,22 @@ LATENCY = "median of the repeats, in milliseconds for the whole batch; measured 
 
 
 def find(
-    setup: Setup, trials: list[Trial], how: str | None = None, penalty: float | None = None, margin: float | None = None
+    setup: Setup,
+    trials: list[Trial],
+    how: str | None = None,
+    penalty: float | None = None,
+    margin: float | None = None,
+    verdict: Verdict | None = None,
 ) -> Findings:
     """What the study can claim with these trials, and what `how` picks.
 
-    how:  None: what its objective says; with another penalty `best`, which alone reads it.
+    how:      None: what its objective says; with another penalty `best`, which alone reads it.
+    verdict:  of these trials, penalty and margin, where it is known already.
 
     It takes from a tenth of a second to some ten. Raises StudyError where no trial was trained to its end.
     """
     how = how or (setup.config.objective.pick if penalty is None else "best")
-    verdict = setup.verdict(trials, penalty, margin)
+    verdict = verdict or setup.verdict(trials, penalty, margin)
     numbered = how.startswith("trial:")  # any, also of those that the verdict does not read
     pick = Pick(*setup.standing(trials).pick(how), decided=True) if numbered else verdict.pick(how)
     picked = pick.trial.config
@@ -227,7 +233,7 @@ def exported(setup: Setup, trials: list[Trial], findings: Findings) -> Exported:
             **({"latency": {**setup.timing.plain(), "score": LATENCY}} if setup.timing else {}),
             "sampler": samplers(trials, config.sampler),
             "pruner": words_of(config.pruner),
-            "trials": _outcomes(trials),
+            "trials": outcomes(trials),
             "setting": digest(setup.fingerprint)[:12],
             "baselines": _baselines(setup, findings),
         },
@@ -251,7 +257,7 @@ def split_of(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"split": split} if split else {}
 
 
-def _outcomes(trials: Sequence[Trial]) -> dict[str, int]:
+def outcomes(trials: Sequence[Trial]) -> dict[str, int]:
     """How many trials came to which end; those answered from an earlier one are counted by themselves, and so is what
     was trained beside the trials."""
     repeated = sum(trial.repeats is not None and trial.status is not Status.REJECTED for trial in trials)

@@ -146,6 +146,18 @@ class Study:
         chosen = {"root": str(self._setup.folder.root), "trust": self._trust, **settings}
         return export(self.name, to, pick=pick, **chosen)
 
+    def report(self, pick: str | None = None, **settings: Any) -> Path:
+        """Writes report.html, the study on one page, with the gates of what is picked, and gives its path.
+
+        The settings are those of `senas report`: gates, study={"margin": ...}.
+        """
+        from senas.app.report import main
+
+        named = {"root": str(self._setup.folder.root), "trust": self._trust}
+        study = {**settings.pop("study", {}), "name": self.name}
+        main(called("report", (), {**named, **settings, "study": study, **({"pick": pick} if pick else {})}))
+        return self._setup.folder.report_html
+
     @property
     def _trials(self) -> list[Trial]:
         return read_trials(self.name, self._setup.storage, self._setup.space)

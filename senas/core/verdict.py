@@ -170,6 +170,11 @@ class Verdict:
         chosen, why = self._pooled.pick(how)
         return Pick(self.first[chosen.config], why, decided=True)
 
+    def hypervolumes(self) -> dict[int, float]:
+        """The hypervolume after the first trial of each configuration, by its number, with every validation loss as all
+        trainings tell it; as that trial came to it where another score counts."""
+        return self._pooled.hypervolumes()
+
     def kept(self) -> set[int]:
         """Numbers of the trials whose weights are worth keeping: those that a pick can name, whatever the penalty, and
         the baselines. Each configuration has that of its first trial, which a pick of it names."""

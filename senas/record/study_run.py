@@ -17,7 +17,7 @@ Searches by **senas** for where a convolutional network should get Squeeze-and-E
 should be, and where in its unit the gate should sit.
 
 - A run at the top level is one **study**: one search. Its description has the result, its artifacts the figures; open
-  `front.html` for the front with every configuration drawn.
+  `report.html` for the whole study on one page, and `front.html` for the front with every configuration drawn.
 - Each run inside is one **trial**: a network with one choice of SE blocks (tag `sites`; one parameter a site, such as
   `r16 standard`: a 16th as many hidden units as channels, the gate at the standard place), trained for some epochs.
 - Where `senas train` made it, a run at the top level is a **comparison**: SE configurations trained at full length with

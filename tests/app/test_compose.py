@@ -28,9 +28,8 @@ SMALL = {
     ("data", "image_folder"): ["data.root=photos"],
     ("data", "custom"): ["data.target=mypkg.data:MyData"],
 }
-MANDATORY = {name: ["study.name=x"] for name in ("resume", "front", "effects", "explain", "export")} | {
-    "train": ["se=none"]
-}
+STUDIED = ("resume", "front", "effects", "explain", "report", "export")
+MANDATORY = {name: ["study.name=x"] for name in STUDIED} | {"train": ["se=none"]}
 NEEDS_FILES = {("data", name) for name in ("fashion_mnist", "image_folder", "custom", "cifar10", "cifar100")}
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from senas.app.effects import _verdict
+from senas.app.effects import in_words
 from senas.core.certainty import Estimate
 from senas.core.worth import ANY, Worth
 
@@ -52,11 +52,11 @@ def row(kind, name, low, high):
     [("val_loss", "SE lowers the validation loss: layer1.0"), ("minus_f1", "SE raises the f1: layer1.0")],
 )
 def test_what_helps_is_said_of_the_score_that_counts(metric, said):
-    assert said in _verdict([row("place", "layer1.0", -0.2, -0.1)], SimpleNamespace(metric=metric))
+    assert said in in_words([row("place", "layer1.0", -0.2, -0.1)], SimpleNamespace(metric=metric))
 
 
 def test_pairs_that_work_together_are_not_said_to_have_intervals_around_zero():
     alone, pair = row("place", "layer1.0", -0.1, 0.1), row("pair", "layer1.0, layer1.1", 0.1, 0.2)
     verdict = SimpleNamespace(metric="val_loss")
-    assert _verdict([alone], verdict).endswith("all intervals include 0.")
-    assert _verdict([alone, pair], verdict).endswith("all intervals but those of pairs include 0 (layer1.0, layer1.1).")
+    assert in_words([alone], verdict).endswith("all intervals include 0.")
+    assert in_words([alone, pair], verdict).endswith("all intervals but those of pairs include 0 (layer1.0, layer1.1).")

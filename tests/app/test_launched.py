@@ -19,12 +19,17 @@ def composed(words):
 @pytest.mark.parametrize(
     "words",
     [
-        ["study.name=a", "trainer.epochs=3", "space.reduction=[2,8]", "trainer.lr=0.0005", "progress=false"],
-        ["data=cued_digits", "backbone=resnet20", "sampler=nsga2", "sampler.population_size=7", "space=paper"],
+        ["space.reduction=[2,8]", "trainer.lr=5e-4", "progress=false", "data.val=100", "root=my runs"],
+        ["data=cued_digits", "sampler=nsga2", "sampler.population_size=7", "space=paper", "trainer.epochs=3"],
         ["objective=pareto", "objective.metrics=[val_loss,macs,latency_ms]", "latency=onnx", "tracking=none"],
         ["backbone=torchvision", "backbone.name=resnet18", "backbone.strip_se=true", "+backbone.args.groups=2"],
-        ["+experiment=fashion_mnist_two_cores", "trainer=full", "storage.url=sqlite:///a b.db", "root=my runs"],
-        ["study.name='say \"so\"'", "study.start=[none]", "space.constraints.params=12e6", "study.confirm=0"],
+        ["+experiment=fashion_mnist_two_cores", "trainer=full", "storage.url=sqlite:///a b.db"],
+        [
+            'tracking.experiment="my \\"own\\" runs"',
+            "study.start=[none]",
+            "space.constraints.params=12e6",
+            "study.confirm=0",
+        ],
     ],
     ids=["keys", "groups", "objective", "backbone", "experiment", "quotes"],
 )

@@ -86,6 +86,16 @@ def test_a_study_explains_its_pick_as_the_command_does(study, request, copied):
     assert (copied / "pilot" / "explain.csv").read_bytes() == written
 
 
+@pytest.mark.slow
+def test_a_study_writes_its_report_as_the_command_does(study, request, copied):
+    path = study.report("trial:1", study={"margin": 9})
+    assert path == copied / "pilot" / "report.html"
+    written = path.read_bytes()
+    words = ("study.name=pilot", "pick=trial:1", "study.margin=9", f"root={copied}")
+    assert request.getfixturevalue("senas")("report", *words).code == 0
+    assert path.read_bytes() == written
+
+
 def test_effects_are_drawn_as_the_command_draws_them(study):
     (axes,) = study.plot_effects().axes
     assert len(axes.get_yticklabels()) == len(study.effects)

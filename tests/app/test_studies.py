@@ -53,6 +53,7 @@ def test_a_search_writes_into_its_folder_only(searched, folder):
         "journal.log",
         "lock",
         "log.txt",
+        "report.html",
         "weights",
     }
 
