@@ -37,23 +37,34 @@ def worths(effects: Effects) -> list[Worth]:
     What an option adds is meant for a network that has no other SE block. A placement's or width's row is the mean over
     all options that have it, and a pair's what two blocks add beyond what each adds alone.
     """
-    return [*_levels(effects, PLACEMENT), *_levels(effects, WIDTH), *_places(effects), *_pairs(effects)]
+    encode = effects.design.space.encode
+    seen = [(set(encode(config).items()), count) for config, count in effects.trained.items()]
+    return [
+        *_levels(effects, PLACEMENT, seen),
+        *_levels(effects, WIDTH, seen),
+        *_places(effects, seen),
+        *_pairs(effects),
+    ]
 
 
-def _places(effects: Effects) -> list[Worth]:
+Seen = Sequence[tuple[set[tuple[str, str]], int]]
+"""Of each configuration that was trained its options, and how often it was."""
+
+
+def _places(effects: Effects, seen: Seen) -> list[Worth]:
     rows = []
     for choice in effects.design.space.choices:
         options = _options(choice.options)
         alone = [_alone(effects, choice.name, option) for option in options]
         if len(options) > 1:
             mean, had = np.mean(alone, axis=0), [(choice.name, option) for option in options]
-            rows.append(_row("place", choice.name, ANY, mean, _trainings(effects, had)))
+            rows.append(_row("place", choice.name, ANY, mean, _trainings(seen, had)))
         for option, draws in zip(options, alone, strict=True):
-            rows.append(_row("place", choice.name, option, draws, _trainings(effects, [(choice.name, option)])))
+            rows.append(_row("place", choice.name, option, draws, _trainings(seen, [(choice.name, option)])))
     return rows
 
 
-def _levels(effects: Effects, kind: str) -> list[Worth]:
+def _levels(effects: Effects, kind: str, seen: Seen) -> list[Worth]:
     having: dict[str, list[tuple[str, str]]] = {}
     for choice in effects.design.space.choices:
         for option in _options(choice.options):
@@ -62,7 +73,7 @@ def _levels(effects: Effects, kind: str) -> list[Worth]:
     if len(having) < 2:
         return []
     return [
-        _row(kind, level, "", np.mean([_alone(effects, *each) for each in had], axis=0), _trainings(effects, had))
+        _row(kind, level, "", np.mean([_alone(effects, *each) for each in had], axis=0), _trainings(seen, had))
         for level, had in having.items()
     ]
 
@@ -86,11 +97,9 @@ def _alone(effects: Effects, name: str, option: str) -> Array:
     return effects.sums([dict.fromkeys(Design.of_option(name, option), 1.0)])[:, 0]
 
 
-def _trainings(effects: Effects, having: Sequence[tuple[str, str]]) -> int:
+def _trainings(seen: Seen, having: Sequence[tuple[str, str]]) -> int:
     """How many trainings had one of these options at its choice."""
-    wanted = set(having)
-    encode = effects.design.space.encode
-    return sum(count for config, count in effects.trained.items() if wanted & set(encode(config).items()))
+    return sum(count for options, count in seen if not options.isdisjoint(having))
 
 
 def _row(kind: str, name: str, option: str, draws: Array, trainings: int) -> Worth:
