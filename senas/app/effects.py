@@ -24,7 +24,7 @@ def main(config: EffectsConfig) -> None:
     terminal.say("\n".join(_head(setup, verdict)))
     terminal.show(effects_table(rows, _named(verdict.metric)))
     terminal.say(in_words(rows, verdict))
-    terminal.say("\n".join(_theory(setup, verdict)))
+    terminal.say("\n".join(theory_in_words(setup, verdict)))
     for name, content in effects_files(setup, verdict, rows).items():
         write_whole(setup.folder.path / name, content)
 
@@ -82,7 +82,7 @@ def in_words(rows: list[Worth], verdict: Verdict) -> str:
     return f"What these trainings show: SE {'; it '.join(told)}."
 
 
-def _theory(setup: Setup, verdict: Verdict) -> list[str]:
+def theory_in_words(setup: Setup, verdict: Verdict) -> list[str]:
     """What theory says of the best ratios by the same trainings, beside those of the study's pick."""
     theory = theory_of(setup, verdict)
     pick = verdict.pick(setup.config.objective.pick).trial.config

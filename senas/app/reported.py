@@ -9,7 +9,7 @@ import numpy as np
 
 from senas.app.auditing import left_behind
 from senas.app.commands import command, found_by, override
-from senas.app.effects import in_words, spoken_metric
+from senas.app.effects import in_words, spoken_metric, theory_in_words
 from senas.app.greeting import configurations
 from senas.app.launched import origins
 from senas.app.paths import StudyFolder
@@ -22,7 +22,7 @@ from senas.core.config import SEConfig
 from senas.core.constraint import MEASURED, spoken
 from senas.core.effects import CONFIGURATION, SEED
 from senas.core.latency import SPREAD
-from senas.core.objective import Scores, own_scores
+from senas.core.objective import FRONT, Scores, own_scores
 from senas.core.trial import CONFIRM, Status, Trial
 from senas.core.verdict import Verdict
 from senas.core.worth import worths
@@ -55,7 +55,7 @@ def study_report(
     verdict = verdict or setup.verdict(trials)
     found = findings or find(setup, trials, verdict=verdict)
     config, data = setup.config, setup.data
-    several = len(setup.objective.names) > 1
+    several = len(setup.objective.names) > 1 and set(setup.objective.axes) != set(FRONT)
     standing = setup.standing(trials)
     own = [name for name in own_scores(setup.objective) if name != found.name]
     return StudyReport(
@@ -74,6 +74,7 @@ def study_report(
             rows=(rows := worths(verdict.effects)),
             words=in_words(rows, verdict),
             adds_to=spoken_metric(verdict.metric),
+            theory=[line.strip() for line in theory_in_words(setup, verdict)],
         ),
         course=Course(
             single=standing.hypervolumes(),
@@ -106,6 +107,7 @@ def _asked(setup: Setup, trials: Sequence[Trial]) -> dict[str, str]:
     channels, height, width = data.shape
     trained = [trial for trial in trials if trial.trained]
     ratios = ", ".join(f"{r}" for r in space.reduction)
+    squeezed = f", squeezed by {' or '.join(space.squeeze)}" if space.squeeze != ["avg"] else ""
     seeds = sorted({trial.seed for trial in trained})
     counted = sum(trial.counts for trial in trials)
     facts = {
@@ -113,7 +115,7 @@ def _asked(setup: Setup, trials: Sequence[Trial]) -> dict[str, str]:
         "Images": f"{config.data['name']}: {data.counts.train:,} to train, {data.counts.val:,} to validate, "
         f"{channels} x {height} x {width}, {len(data.classes)} classes",
         "Choices": f"{configurations(setup.space)}: a choice a {space.per}, {'no SE or ' * space.optional}r of {ratios}"
-        f" at {', '.join(space.placement)}",
+        f" at {', '.join(space.placement)}{squeezed}",
         "Minimised" if setup.objective.sign > 0 else "Maximised": setup.objective.words,
         "Trials": f"{counted} by {samplers(trials, config.sampler)}{beside(trials)}",
         "Trainings": f"{len(trained)} of {len({t.config for t in trained})} configurations, "

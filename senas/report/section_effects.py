@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from senas.core.worth import ANY, Worth
 from senas.report.findings import INTERVAL
 from senas.report.forest import Bar, Group, forest
-from senas.report.markup import figure, folded, said, table
+from senas.report.markup import figure, folded, listed, said, table
 from senas.report.study import StudyReport
 
 READ = "Blue lowers it, orange raises it, grey may do either: the bar is the 90 % interval, the dot its mean."
@@ -25,7 +25,14 @@ def worth(study: StudyReport) -> str:
         "other; a placement's, and a width's, is the mean over all sites. Right: how many trainings had it."
     )
     drawing = forest(groups, axis, f"What SE blocks add to the {adds_to}, with intervals")
-    return said(study.effects.words) + figure("effects", drawing, caption) + _single(rows, axis) + _table(rows, groups)
+    return (
+        said(study.effects.words)
+        + figure("effects", drawing, caption)
+        + _single(rows, axis)
+        + _table(rows, groups)
+        + ("<h3>What theory says of the ratios</h3>" if study.effects.theory else "")
+        + listed(study.effects.theory)
+    )
 
 
 def _groups(rows: Sequence[Worth]) -> list[Group]:

@@ -72,9 +72,9 @@ def _table(study: StudyReport) -> str:
     found = study.findings
     on_front = {point.config for point in found.front}
     named = {found.picked.config, *found.baselines.values()}
-    others = sorted((p for p in found.points if p.config not in on_front), key=lambda p: p.loss.mean)
-    first = [*found.front, *(p for p in others if p.config in named)]
-    rest = [p for p in others if p.config not in named]
+    beaten = sorted((p for p in found.points if p.config not in on_front), key=lambda p: p.loss.mean)
+    first = [*found.front, *(p for p in beaten if p.config in named)]
+    rest = [p for p in beaten if p.config not in named]
     head = ("trial", f"expected {found.spoken}", "minus no SE", "on the front", "trained", "SE params", "MACs")
     columns = (*head, *study.own, "SE over the sites")
     words = (0, len(columns) - 1)
@@ -89,7 +89,8 @@ def _table(study: StudyReport) -> str:
         return shown
     left = f"; the {len(rest) - ROWS} beyond these are in front.html" if len(rest) > ROWS else ""
     more = table(f"By their expected {found.spoken}.", columns, [_row(study, p) for p in rest[:ROWS]], words=words)
-    return shown + folded(f"The {len(rest)} other configurations that were trained{left}", more)
+    others = "The other configuration" if len(rest) == 1 else f"The {len(rest)} other configurations"
+    return shown + folded(f"{others} trained{left}", more)
 
 
 def _row(study: StudyReport, point: Point) -> list[str]:

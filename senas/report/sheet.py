@@ -34,7 +34,7 @@ caption { text-align:left; color:var(--dim); font-size:13px; padding:0 0 6px; }
 th, td { padding:5px 10px; border-bottom:1px solid var(--line); text-align:left; vertical-align:top; }
 th { font-weight:600; } thead th { background:var(--card); vertical-align:bottom; } tbody th { font-weight:500; }
 .n { text-align:right; white-space:nowrap; } small { display:block; font-size:12px; color:var(--dim); font-weight:400; }
-td svg { display:block; } td svg.strip { max-width:170px; min-width:90px; } small.pick { color:var(--orange); }
+td svg { display:block; } td svg.strip { max-width:170px; } small.pick { color:var(--orange); }
 li { margin:3px 0; max-width:90ch; }
 pre { margin:4px 0 10px; padding:8px 12px; background:var(--card); border:1px solid var(--line); border-radius:6px;
   font:13px/1.45 ui-monospace, "DejaVu Sans Mono", Menlo, monospace; white-space:pre-wrap; overflow-wrap:anywhere; }
@@ -48,7 +48,7 @@ pre { margin:4px 0 10px; padding:8px 12px; background:var(--card); border:1px so
   h2, h3, caption, summary { break-after:avoid; } figure, tr, pre, .answer, li { break-inside:avoid; }
   thead { display:table-header-group; } .scroll { overflow:visible; } 
   table { font-size:8.5pt; } th, td { padding:3px 6px; }
-  dl { grid-template-columns:1fr 1fr; } summary { list-style:none; color:var(--fg); }
+  dl { grid-template-columns:1fr 1fr; break-inside:avoid; } summary { list-style:none; color:var(--fg); }
   details pre { break-inside:auto; columns:3; font-size:6.5pt; }
   details::details-content { content-visibility:visible; display:block; } a { color:inherit; text-decoration:none; }
 }

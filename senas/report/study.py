@@ -42,11 +42,16 @@ class Course:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
-    """What SE blocks are worth. words: the same in a sentence; adds_to: what it is added to."""
+    """What SE blocks are worth.
+
+    words:    the same in a sentence; `theory` what closed forms say of ratios by the same trainings, a line each.
+    adds_to:  what it is added to.
+    """
 
     rows: Sequence[Worth]
     words: str
     adds_to: str
+    theory: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +100,8 @@ class StudyReport:
     unfinished:  what is still to come, a sentence; "" where nothing is.
     shape:       of an image: channels, height, width.
     own:         scores that the objective reads beside the usual ones.
-    front_of:    the scores of an objective of several, and the trials that no other beats in all of them; else None.
+    front_of:    the scores of an objective of several that are not those of every front, and the trials that no other
+                 beats in all of them; else None.
     scales:      standard deviations: what they are of, and what is known of them.
     gates:       None where nobody looked; `look` is the command that does.
     outcomes:    how many trials came to which end.

@@ -44,6 +44,7 @@ def study(sites, findings):
             ],
             words="What these trainings show.",
             adds_to="validation loss",
+            theory=["kappa is not identified"],
         ),
         course=Course(
             single={2: 100.0, 4: 150.0, 7: 160.0},
@@ -129,6 +130,7 @@ def test_what_is_undecided_is_nowhere_recommended(study, undecided):
     page = unescape(study_page(replace(study, findings=undecided, costs=())))
     assert "Undecided" in page
     assert "What leads is trial 11" in page
+    assert 'class="answer open"' in page
     assert "recommended" not in page.lower()
 
 
@@ -231,6 +233,12 @@ def test_what_the_gates_do_is_shown_where_somebody_looked(study, gates):
     assert "+0.0102<small>+0.0100 to +0.0104</small>" in page
     assert "<code>senas export study.name=pilot fold=0.001</code>" in page
     assert study.look not in page
+
+
+def test_what_theory_says_stands_beside_what_was_found(study):
+    page = study_page(study)
+    assert page.index("What these trainings show.") < page.index("<li>kappa is not identified</li>")
+    assert "theory says" not in study_page(replace(study, effects=replace(study.effects, theory=())))
 
 
 def test_where_nobody_looked_into_the_gates_the_command_that_does_is_told(study):
