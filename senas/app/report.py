@@ -26,7 +26,7 @@ def main(config: ReportConfig) -> None:
     findings = find(setup, trials, config.pick, margin=config.study.margin, verdict=verdict)
     terminal = Terminal()
     gates = _gates(terminal, setup, findings) if config.gates and findings.picked.config else None
-    files = report_files(study_report(setup, trials, verdict, findings, gates=gates, asked=_asked(config)))
+    files = report_files(study_report(setup, trials, verdict, findings, gates=gates, asked=_asked(config), theory=True))
     write_whole(setup.folder.report_html, files[REPORT])
     terminal.say(f"wrote {setup.folder.report_html}: open it in a browser; it needs no network, and prints")
     if setup.config.tracking.name != "none":

@@ -45,10 +45,12 @@ def study_report(
     *,
     gates: Gates | None = None,
     asked: Sequence[str] = (),
+    theory: bool = False,
 ) -> StudyReport:
     """verdict, findings: of these trials, where they are known already.
 
-    asked:  overrides by which the findings are not those that the study has by itself.
+    asked:   overrides by which the findings are not those that the study has by itself.
+    theory:  whether to tell what closed forms say of ratios: it takes seconds where sites and trainings are many.
 
     Raises StudyError where no trial was trained to its end.
     """
@@ -74,7 +76,7 @@ def study_report(
             rows=(rows := worths(verdict.effects)),
             words=in_words(rows, verdict),
             adds_to=spoken_metric(verdict.metric),
-            theory=[line.strip() for line in theory_in_words(setup, verdict)],
+            theory=[line.strip() for line in theory_in_words(setup, verdict)] if theory else [],
         ),
         course=Course(
             single=standing.hypervolumes(),
