@@ -13,8 +13,6 @@ from senas.report.study import StudyReport
 
 SPREAD, NOISE = "between the configurations that were trained", "noise of one training"
 """Names of scales that sentences are made of."""
-LITTLE = 0.002
-"""Of a hypervolume, most has any network that learned something."""
 
 
 def how_it_went(study: StudyReport) -> str:
@@ -41,15 +39,15 @@ def how_it_went(study: StudyReport) -> str:
 def _late(study: StudyReport, pooled: bool) -> str:
     """How much the second half of the trials added."""
     went = study.course.expected if pooled else study.course.single
-    last, half = max(study.course.single), sorted(study.course.single)[(len(study.course.single) - 1) // 2]
-    end = went[max(went)]
-    middle = max((volume for number, volume in went.items() if number <= half), default=0.0)
-    if end <= 0:
-        return ""
-    share = (end - middle) / end
-    if share < LITTLE:
-        return f"After trial {half}, half way, it grew by less than {LITTLE:.1%}: the front was mostly found by then."
-    return f"{share:.1%} of what there is at the end (trial {last}) came after trial {half}, half way."
+    numbers = sorted(study.course.single)
+    last, half = numbers[-1], numbers[(len(numbers) - 1) // 2]
+    first = min(went)
+    # Not of the whole area, most of which has any network that learned something.
+    gained = went[max(went)] - went[first]
+    if gained <= 0:
+        return f"No later trial added to what trial {first} has."
+    share = 1 - (max(volume for number, volume in went.items() if number <= half) - went[first]) / gained
+    return f"Of what the trials added to trial {first}, {share:.0%} came after trial {half}, half way to trial {last}."
 
 
 def learning_curves(study: StudyReport) -> str:

@@ -255,6 +255,22 @@ def _with_f1(trial):
     return replace(trial, scores={**trial.scores, "f1": 0.75})
 
 
+@pytest.mark.parametrize(
+    ("volumes", "words"),
+    [
+        ({0: 6190.0, 3: 6220.0, 5: 6220.0, 8: 6230.0}, "added to trial 0, 25% came after trial 3, half way to trial 8"),
+        (
+            {0: 6190.0, 3: 6190.0, 5: 6220.0, 8: 6220.0},
+            "added to trial 0, 100% came after trial 3, half way to trial 8",
+        ),
+        ({0: 6190.0, 3: 6190.0}, "No later trial added to what trial 0 has"),
+    ],
+)
+def test_what_came_late_is_told_beside_what_the_search_added_and_not_the_whole_area(study, volumes, words):
+    course = Course(single=volumes, expected=volumes, seconds=volumes, reference=(2.3, 592.0))
+    assert words in study_page(replace(study, course=course))
+
+
 def test_a_study_of_one_training_without_baselines_has_a_page(study, findings, point, make):
     trial = make(3, SEConfig(), 0.7, curve=())
     known = point(trial, 0.7)
