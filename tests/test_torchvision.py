@@ -16,6 +16,7 @@ def said(code):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_after_senas_torchvision_can_be_imported_and_used():
     code = """
 import senas, torchvision, torch

@@ -107,6 +107,7 @@ def test_the_figures_are_attributes(found):
     assert found.advice[0] in repr(found)
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_trained_again(senas, found, monkeypatch):
     def refuse(*arguments):
         raise AssertionError("a training too many")

@@ -102,6 +102,7 @@ def test_effects_are_drawn_as_the_command_draws_them(study):
     assert axes.get_title() == "pilot: what an SE block adds"
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_where_the_command_left_it_and_effects_are_found_out_anew(study, copied):
     before = study.effects
     assert study._worths() is study._worths()
@@ -111,6 +112,7 @@ def test_a_search_goes_on_where_the_command_left_it_and_effects_are_found_out_an
     assert not study.effects.equals(before)
 
 
+@pytest.mark.slow
 def test_a_whole_config_launches_the_same_study(copied, tmp_path):
     plain = yaml.safe_load((copied / "pilot" / "config.yaml").read_text())
     plain["root"], plain["study"]["trials"] = str(copied), 7

@@ -97,6 +97,7 @@ def test_what_a_metric_raises_amid_a_study_is_one_line(own, searched):
     assert "objective.metric: mymetrics:late raised ValueError: too few" in said.err
 
 
+@pytest.mark.slow
 def test_the_fingerprint_of_a_study_by_the_validation_loss_has_no_metric(searched, monkeypatch):
     seen = []
     monkeypatch.setattr(

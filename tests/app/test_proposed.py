@@ -31,6 +31,7 @@ def test_what_proposed_the_trials_that_count_is_named_in_order(there, words):
     assert samplers(there, ASKED) == words
 
 
+@pytest.mark.slow
 def test_an_export_names_each_sampler_that_a_study_was_resumed_with(senas, searched, copied, folder):
     said = searched("study.name=pilot", "study.trials=8", "sampler=random")
     assert said.code == 0, said.err

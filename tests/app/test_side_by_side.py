@@ -61,6 +61,7 @@ def test_fewer_than_one_at_a_time_is_refused_in_one_line(searched, folder):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_greeting_says_how_many_there_are_at_a_time(searched):
     said = searched("evaluator.workers=2")
     assert said.code == 0
@@ -68,6 +69,7 @@ def test_the_greeting_says_how_many_there_are_at_a_time(searched):
     assert "at a time" not in searched("evaluator.workers=1", "root=other").out
 
 
+@pytest.mark.slow
 def test_how_many_there_are_at_a_time_does_not_make_it_another_study(searched):
     assert searched("evaluator.workers=2").code == 0
     assert "3 of 4 trials are there already" in searched("evaluator.workers=1", "study.trials=4").out

@@ -61,6 +61,7 @@ def test_the_data_come_from_the_export_where_the_study_is_gone(trained, package,
     assert "901 training images" in said.out
 
 
+@pytest.mark.slow
 def test_an_export_brings_the_split_so_that_no_test_image_was_seen_before(trained, senas, searched, folder):
     assert searched(*DATA, "study.name=split", "study.trials=1", "data.split_seed=3", "data.val=0.4").code == 0
     assert senas("export", "study.name=split", "to=exported/split").code == 0
@@ -82,6 +83,7 @@ def test_an_export_says_neither_where_data_lie_nor_what_they_are_made_by(trained
     assert data == {"name": "digits", "val": 0.3, "test": 0.2, "split_seed": 0}
 
 
+@pytest.mark.slow
 def test_two_exports_of_one_name_leave_a_network_each(trained, package, folder):
     for number, place in enumerate(("a/same", "b/same", "c/none"), 1):
         shutil.copytree(folder / package, folder / place)
@@ -116,6 +118,7 @@ def test_equal_configurations_are_trained_once(trained, folder):
     assert len(results(folder)) == 2
 
 
+@pytest.mark.slow
 def test_a_pick_that_is_a_baseline_is_said_to_be_one(trained, package, senas, folder):
     assert senas("export", "study.name=pilot", "pick=trial:0", "to=exported/first").code == 0
     said = trained("se=exported/first", "seeds=1")
@@ -123,6 +126,7 @@ def test_a_pick_that_is_a_baseline_is_said_to_be_one(trained, package, senas, fo
     assert len(results(folder)) == 2
 
 
+@pytest.mark.slow
 def test_a_seed_that_chose_the_configuration_is_warned_of(trained, package):
     said = trained(f"se={package}", "against=[]", "seeds=1", "first_seed=0")
     assert "pilot was chosen with seeds that are among these (0): " in said.out
