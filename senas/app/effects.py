@@ -5,6 +5,7 @@ from senas.app.schema import EffectsConfig
 from senas.app.theory import theory_of
 from senas.app.wiring import Setup, set_up_again
 from senas.core.certainty import LEVEL, Estimate
+from senas.core.config import SEConfig
 from senas.core.effects import CONFIGURATION, SEED
 from senas.core.objective import METRICS, MINUS, bare
 from senas.core.verdict import Verdict
@@ -24,7 +25,8 @@ def main(config: EffectsConfig) -> None:
     terminal.say("\n".join(_head(setup, verdict)))
     terminal.show(effects_table(rows, _named(verdict.metric)))
     terminal.say(in_words(rows, verdict))
-    terminal.say("\n".join(theory_in_words(setup, verdict)))
+    pick = verdict.pick(setup.config.objective.pick).trial.config
+    terminal.say("\n".join(theory_in_words(setup, verdict, pick)))
     for name, content in effects_files(setup, verdict, rows).items():
         write_whole(setup.folder.path / name, content)
 
@@ -82,10 +84,9 @@ def in_words(rows: list[Worth], verdict: Verdict) -> str:
     return f"What these trainings show: SE {'; it '.join(told)}."
 
 
-def theory_in_words(setup: Setup, verdict: Verdict) -> list[str]:
-    """What theory says of the best ratios by the same trainings, beside those of the study's pick."""
+def theory_in_words(setup: Setup, verdict: Verdict, pick: SEConfig) -> list[str]:
+    """What theory says of the best ratios by the same trainings, beside those of what is picked."""
     theory = theory_of(setup, verdict)
-    pick = verdict.pick(setup.config.objective.pick).trial.config
     return [kappa_line(theory), *best_ratio_lines(theory, setup.sites, pick)]
 
 

@@ -70,7 +70,7 @@ def _say_written(terminal: Terminal, folder: Path, parity: Parity, picked: Trial
         f"wrote {folder}/{', '.join(files)} and README.md",
         f"reloaded and compared on {parity.images:,} validation images: largest difference of a logit "
         f"{parity.difference:.3g}; validation loss {parity.val_loss:.4f}, accuracy {parity.val_accuracy:.2%} "
-        f"({'before it was folded, ' if folding else ''}{study})",
+        f"({'before it was folded, ' if folding and folding.folded else ''}{study})",
     ]
     if onnx:
         lines.append(

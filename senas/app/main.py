@@ -85,8 +85,8 @@ def run(arguments: list[str]) -> int:
     except SenasError as error:
         print(f"senas: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # a search and its like end by themselves, and say so, once they have begun
-        print("senas: interrupted; the same command goes on with what is kept", file=sys.stderr)
+    except KeyboardInterrupt:  # a search and its like end by themselves, and say what is kept, once they have begun
+        print("senas: interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         if error.errno not in FULL:

@@ -44,10 +44,10 @@ def _gates(terminal: Terminal, setup: Setup, findings: Findings) -> Gates | None
     trial, picked = findings.pick.trial, findings.picked.config
     try:
         net = trained(terminal, setup, trial)
-    except SenasError as error:
+        seen = explained(setup.evaluator, net, picked, told=Reading(terminal, "passes of an image through the network"))
+    except SenasError as error:  # as where the study's accelerator is not on this machine
         terminal.warn(f"the report is without its gates: {error}")
         return None
-    seen = explained(setup.evaluator, net, picked, told=Reading(terminal, "passes of an image through the network"))
     name = f"trial {trial.number} of {setup.folder.name}"
     return Gates(
         of=f"{name[:1].upper()}{name[1:]}, as it was trained with seed {trial.seed}",

@@ -76,7 +76,7 @@ def study_report(
             rows=(rows := worths(verdict.effects)),
             words=in_words(rows, verdict),
             adds_to=spoken_metric(verdict.metric),
-            theory=[line.strip() for line in theory_in_words(setup, verdict)] if theory else [],
+            theory=[line.strip() for line in theory_in_words(setup, verdict, found.picked.config)] if theory else [],
         ),
         course=Course(
             single=standing.hypervolumes(),

@@ -135,8 +135,9 @@ class Study:
         """
         from senas.app.explain import explain
 
-        named = {"study": {"name": self.name}, "root": str(self._setup.folder.root), "trust": self._trust}
-        return explain(called("explain", (), {**named, **settings, **({"pick": pick} if pick else {})}))
+        named = {"root": str(self._setup.folder.root), "trust": self._trust}
+        study = {**settings.pop("study", {}), "name": self.name}
+        return explain(called("explain", (), {**named, **settings, "study": study, **({"pick": pick} if pick else {})}))
 
     def export(self, to: Path | str | None = None, *, pick: str | None = None, **settings: Any) -> Path:
         """Writes the recommended configuration with its weights, checks them, and gives their folder.

@@ -84,7 +84,9 @@ def _sentence(removal: Removal, explained: Explained) -> str:
         verdict = f"undecided with {explained.images:,} images"
     if bypassed.high > NEGLIGIBLE or math.isnan(bypassed.mean):
         return f"{costs}: {verdict}"
-    than = "is lower" if bypassed.high < 0 else "hardly changes"
+    than = (
+        "is lower" if bypassed.high < 0 else "hardly changes" if bypassed.low > -NEGLIGIBLE else "is lower or the same"
+    )
     return f"{costs}: {verdict}; without it the loss {than}, {between(bypassed)}{_scoring(removal, explained)}"
 
 

@@ -20,7 +20,8 @@ def how_it_went(study: StudyReport) -> str:
     went, (loss, params) = study.course, study.course.reference
     if len(went.single) < 2:
         return said("One trial was trained to its end: there is no course yet.")
-    pooled = study.findings.name == "val_loss"
+    # Of many trainings the verdict reads some, in which the course would be another one.
+    pooled = study.findings.name == "val_loss" and went.expected.keys() >= went.single.keys()
     drawing = course(went.single, went.expected if pooled else None, went.seconds)
     reading = (
         "Blue: by what all trainings together tell of each configuration at the end; a step is a configuration that "
@@ -46,7 +47,7 @@ def _late(study: StudyReport, pooled: bool) -> str:
     gained = went[max(went)] - went[first]
     if gained <= 0:
         return f"No later trial added to what trial {first} has."
-    share = 1 - (max(volume for number, volume in went.items() if number <= half) - went[first]) / gained
+    share = 1 - (max(went[number] for number in went if number <= half) - went[first]) / gained
     return f"Of what the trials added to trial {first}, {share:.0%} came after trial {half}, half way to trial {last}."
 
 

@@ -16,7 +16,7 @@ from senas.errors import ConfigError
 from senas.model.gates import instead, watched
 from senas.model.threads import threads
 from senas.training.batches import VALIDATION_BATCH
-from senas.training.data import ImageData
+from senas.training.data import ImageData, Images
 from senas.training.gathered import Gathered, located
 from senas.training.standalone import Standalone
 from senas.training.surroundings import first_line, quiet, threads_for
@@ -43,7 +43,7 @@ def explained(own: Standalone, net: nn.Module, config: SEConfig, *, told: Told =
     network as it is, two a site, and two without all blocks. Raises ConfigError for a device that is not there.
     """
     data, sites = own.data, own.traced.sites
-    where, paths, blocks = _prepared(own), own.paths(config), config.on(sites)
+    where, paths, blocks = prepared(data, own.device.accelerator), own.paths(config), config.on(sites)
     net.to(where).eval()
     counts, unchanged = data.counts, data.plain_training_images(IMAGES)
     passes = 1 + 2 * len(blocks) + 2 * (len(blocks) > 1)
@@ -99,9 +99,11 @@ def mean_gates(net: nn.Module, paths: Mapping[str, str], batches: Iterable[tuple
     return {site: total / images for site, total in sums.items()}
 
 
-def _prepared(own: Standalone) -> torch.device:
-    """Where the network is to run; the data are told of it, and of a trainer, which hooks of a user's own may ask."""
-    accelerator, data = own.device.accelerator, own.data
+def prepared(data: Images, accelerator: str) -> torch.device:
+    """Where the network is to run; the data are told of it, and of a trainer, which hooks of a user's own may ask.
+
+    Raises ConfigError for a device that is not there.
+    """
     try:
         with quiet():
             trainer = pl.Trainer(

@@ -14,7 +14,7 @@ from senas.model.fold import fold, stays
 from senas.model.gates import gate_paths, instead
 from senas.model.sites import Traced
 from senas.training.data import Images
-from senas.training.explain import IMAGES, mean_gates
+from senas.training.explain import IMAGES, mean_gates, prepared
 from senas.training.tally import Tally
 from senas.training.task import wide
 
@@ -70,6 +70,7 @@ def folded(backbone: nn.Module, net: nn.Module, config: SEConfig, traced: Traced
     net.eval()
     paths = gate_paths(backbone, config, traced)
     plain = data.plain_training_images(IMAGES)
+    prepared(data, "cpu")
     images = _Batches(data, data.val_dataloader() if plain is None else plain)
     factors = mean_gates(net, paths, images)
 

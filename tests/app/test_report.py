@@ -35,6 +35,16 @@ def test_it_looks_into_the_gates_of_what_is_picked(copied, senas):
 
 
 @pytest.mark.slow
+def test_where_the_device_of_the_study_is_not_at_hand_the_rest_is_reported(copied, senas):
+    config = copied / "pilot" / "config.yaml"
+    config.write_text(re.sub(r"accelerator: \w+", "accelerator: tpu", config.read_text()))
+    said = senas("report", "study.name=pilot", "pick=trial:1")
+    assert said.code == 0
+    assert "the report is without its gates: accelerator=tpu" in said.out
+    assert "Picked (trial:1)" in (copied / "pilot" / "report.html").read_text()
+
+
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_page(copied, senas):
     pages = []
     for _ in range(2):

@@ -179,6 +179,11 @@ def test_an_accuracy_that_stays_is_not_told():
     assert line.endswith("without it the loss is lower, -0.0300 (-0.0400 to -0.0200)")
 
 
+def test_a_block_whose_worth_the_images_do_not_tell_is_not_said_to_do_nothing():
+    (line,) = advice(explained([], [removal("layer1.0", FREE, Estimate(-0.04, -0.0805, 0.0005))]))
+    assert "without it the loss is lower or the same, -0.0400 (-0.0805 to +0.0005)" in line
+
+
 def test_a_block_that_does_nothing_is_said_to_do_nothing():
     (line,) = advice(explained([], [removal("layer1.0", FREE, FREE)]))
     assert line.endswith("may be folded; without it the loss hardly changes, +0.0001 (-0.0003 to +0.0005)")

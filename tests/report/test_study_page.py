@@ -271,6 +271,13 @@ def test_what_came_late_is_told_beside_what_the_search_added_and_not_the_whole_a
     assert words in study_page(replace(study, course=course))
 
 
+def test_where_not_all_trainings_were_read_together_the_course_is_of_single_ones(study):
+    course = Course(single={0: 1.0, 3: 2.0, 5: 2.0}, expected={5: 9.0}, seconds={0: 1.0}, reference=(2.3, 592.0))
+    page = study_page(replace(study, course=course))
+    assert "By what single trainings came to." in page
+    assert "added to trial 0, 0% came after trial 3" in page
+
+
 def test_a_study_of_one_training_without_baselines_has_a_page(study, findings, point, make):
     trial = make(3, SEConfig(), 0.7, curve=())
     known = point(trial, 0.7)

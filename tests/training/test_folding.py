@@ -113,6 +113,11 @@ def test_data_that_cannot_be_had_without_augmentation_give_means_over_validation
     assert (found.images, found.part) == (60, "validation")
 
 
+def test_hooks_of_the_data_may_ask_their_trainer(backbone, net, traced, data, monkeypatch):
+    monkeypatch.setattr(data, "on_after_batch_transfer", lambda batch, _: batch if not data.trainer.training else None)
+    assert folded(backbone, net, traced, data, 10.0).images == 70
+
+
 def test_what_no_layer_can_take_stays_for_that_reason(backbone, net, traced, data):
     for unit in ("layer1.0", "layer2.0"):
         net.get_submodule(f"{unit}.bn2").register_forward_hook(lambda module, args, output: output)
