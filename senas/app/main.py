@@ -62,6 +62,7 @@ def run(arguments: list[str]) -> int:
         print(f"senas {version('senas')}")
         return 0
     command, *rest = arguments
+    begun = False
     try:
         if command in ("-sc", "--shell-completion"):
             return _complete(arguments)
@@ -77,16 +78,19 @@ def run(arguments: list[str]) -> int:
         code = 0
 
         def task(config: object) -> None:
-            nonlocal code
-            code = _task(command)(config) or code
+            nonlocal code, begun
+            main = _task(command)
+            begun = True
+            code = main(config) or code
 
         run_with_hydra(command, rest, task)
         return code
     except SenasError as error:
         print(f"senas: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # a search and its like end by themselves, and say what is kept, once they have begun
-        print("senas: interrupted", file=sys.stderr)
+    except KeyboardInterrupt:
+        if not begun:  # else it has said what is kept, where there is something
+            print("senas: interrupted before it began", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         if error.errno not in FULL:

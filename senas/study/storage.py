@@ -17,7 +17,10 @@ class Journal(JournalFileBackend):
     """The journal file. What belongs together is written in one go: the disk is waited for at each write."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path), JournalFileSymlinkLock(str(path), grace_period=5))
+        # The lock is a link to the journal, and what a killed process left of it is broken only where the link leads
+        # somewhere: one to a path relative to this folder does not, and Optuna waits for it without end.
+        whole = str(path.absolute())
+        super().__init__(whole, JournalFileSymlinkLock(whole, grace_period=5))
         self._held: list[dict[str, Any]] | None = None
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -85,7 +88,13 @@ def storage_kept(storage: str | Path) -> Iterator[None]:
 
 
 def mend_journal(path: Path) -> None:
-    """Cut off a last line that a killed process did not finish: what is appended to it would be lost with it."""
+    """Cut off a last line that a killed process did not finish: what is appended to it would be lost with it.
+
+    A lock that leads nowhere goes too: Optuna would wait for it without end. Only for who alone writes to the study.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    if lock.is_symlink() and not lock.exists():
+        lock.unlink()
     if not path.exists():
         return
     with path.open("rb+") as file:
