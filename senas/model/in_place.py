@@ -34,12 +34,12 @@ class Run(fx.Interpreter):
         self.changed: dict[fx.Node, list[torch.Tensor]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
-        read = list(_tensors(self.fetch_args_kwargs_from_env(n)))
+        read = list(tensors(self.fetch_args_kwargs_from_env(n)))
         versions = [tensor._version for tensor in read]
         result = super().run_node(n)
         self.given[n] = result
         self.changed[n] = [t for t, version in zip(read, versions, strict=True) if t._version != version]
-        if any(True for _ in _tensors(result)):
+        if any(True for _ in tensors(result)):
             n.meta["tensor_meta"] = fx.node.map_aggregate(result, _metadata)
         return result
 
@@ -83,7 +83,7 @@ def _reads_changed(run: Run, node: fx.Node, value: fx.Node, later: list[fx.Node]
     """Whether what `later` reads of `value` was changed by `node`."""
     given = run.given[value]
     seen = [given] if isinstance(given, torch.Tensor) else [run.given[reader] for reader in later]  # parts, by index
-    return any(_overlap(a, b) for a in _tensors(seen) for b in run.changed[node])
+    return any(_overlap(a, b) for a in tensors(seen) for b in run.changed[node])
 
 
 def _is_one_tensor(run: Run, node: fx.Node, value: fx.Node) -> bool:
@@ -98,7 +98,7 @@ def _is_seen_outside(nodes: list[fx.Node], run: Run, changed: list[torch.Tensor]
         _storage(tensor) in storages
         for node in nodes
         if node.op in ("placeholder", "get_attr")
-        for tensor in _tensors(run.given[node])
+        for tensor in tensors(run.given[node])
     )
 
 
@@ -122,15 +122,16 @@ def _extent(tensor: torch.Tensor) -> tuple[Any, ...]:
     return _storage(tensor), tensor.storage_offset(), tensor.shape, tensor.stride()
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """All that are in what a module or function was given, or gave."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, dict):
         for each in value.values():
-            yield from _tensors(each)
+            yield from tensors(each)
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _tensors(each)
+            yield from tensors(each)
 
 
 def _around(net: nn.Module, nodes: list[fx.Node]) -> set[nn.Module]:

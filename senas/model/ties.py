@@ -7,7 +7,7 @@ graph is run once, with a label in the place of every number: numbers of one lab
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from senas.model.homogeneous import (
     TELLING,
     layer_kind,
 )
+from senas.model.in_place import tensors
 from senas.model.se import SqueezeExcitation
 from senas.model.tracer import is_random_scale, scales_at_random
 
@@ -88,12 +89,12 @@ class Ties(fx.Interpreter):
         )
 
     def output(self, target: Any, args: Any, kwargs: Any) -> Any:
-        for labels in _tensors(args):
+        for labels in tensors(args):
             self.classes.freeze(labels, "what the network gives out")
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         path, module = str(target), self.submodules[str(target)]
-        labels = next(_tensors((args, kwargs)), None)
+        labels = next(tensors((args, kwargs)), None)
         if labels is None:
             return super().call_module(target, args, kwargs)
         if path in self.constant:
@@ -119,7 +120,7 @@ class Ties(fx.Interpreter):
         return self._call(target, args, kwargs, lambda: super(Ties, self).call_method(target, args, kwargs))
 
     def _call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[[], Any]) -> Any:
-        values = list(_tensors((args, kwargs)))
+        values = list(tensors((args, kwargs)))
         if not values or target in TELLING:
             return run()
         first = values[0]
@@ -129,7 +130,7 @@ class Ties(fx.Interpreter):
             return self._pooled(first)
         if target in REDUCING:
             return self._reduced(first)
-        if target in MOVING and not (target is operator.getitem and list(_tensors(args[1]))):
+        if target in MOVING and not (target is operator.getitem and list(tensors(args[1]))):
             return run()
         if target == "view":  # labels are not laid out as the numbers are
             moved: Tensor = first.reshape(*args[1:])
@@ -215,7 +216,7 @@ class Ties(fx.Interpreter):
 
     def _unknown(self, name: str, args: Any, kwargs: Any) -> Any:
         """Nothing that it reads or gives may be scaled."""
-        for labels in _tensors((args, kwargs)):
+        for labels in tensors((args, kwargs)):
             self.classes.freeze(labels, name)
 
         def made(meta: Any) -> Any:
@@ -253,14 +254,3 @@ class Ties(fx.Interpreter):
         self.classes.join(first.expand_as(narrow), narrow)
         one: Tensor = first if kept else first.squeeze(tuple(over))
         return one
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _tensors(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _tensors(each)

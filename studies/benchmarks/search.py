@@ -83,6 +83,7 @@ def main() -> None:
         words = ["git", "-C", str(sides["before"]), "describe", "--always", "--dirty"]
         before = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
         told = {"machine": about, "versions": versions(), "before": before, "arguments": given.arguments, "runs": runs}
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(told, indent=1) + "\n")
     runs = json.loads(file.read_text())["runs"]
     draw(runs, given.out / "search.png")
