@@ -1,5 +1,6 @@
 """What `senas explain` explains: a study's trial, or an export, with all that its network is measured with."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 import yaml
 
 from senas.app.bench import BATCH_FOR_LOOKING, bench
-from senas.app.commands import command, override
-from senas.app.paths import conf_dir
+from senas.app.commands import ROOT, command, override
+from senas.app.paths import StudyFolder, conf_dir
 from senas.app.schema import ExplainConfig, TrainerConfig
 from senas.app.show import find
 from senas.app.taken_over import backbone_of_export, data_for
@@ -86,8 +87,6 @@ def of_export(config: ExplainConfig, terminal: Terminal) -> Subject:
     _fits(images, package, terminal)
     for remark in (*images.remarks, *builder.remarks):
         terminal.say(remark)
-    study, trial = package.provenance.get("study"), package.provenance.get("trial")
-    known = isinstance(study, str) and type(trial) is int
     return Subject(
         name=str(folder),
         words=package.config.words(traced.sites),
@@ -95,8 +94,25 @@ def of_export(config: ExplainConfig, terminal: Terminal) -> Subject:
         evaluator=evaluator,
         trained=lambda _: with_weights(evaluator.network(Job(package.config, 0, 1)), folder / WEIGHTS_FILE),
         folder=folder,
-        fold=f"senas export {override('study.name', str(study))} pick=trial:{trial} {FOLD}" if known else "",
+        fold=_fold(config, package, folder),
     )
+
+
+def _fold(config: ExplainConfig, package: Exported, folder: Path) -> str:
+    """The command that exports it again from its study, folded; "" where it is folded, or its study is not here."""
+    study, trial = package.provenance.get("study"), package.provenance.get("trial")
+    if package.is_folded or not isinstance(study, str) or type(trial) is not int:
+        return ""
+    try:
+        if not StudyFolder(Path(config.root), study).config.exists():
+            return ""
+    except ConfigError:  # no name that a study of senas can have
+        return ""
+    to = folder.with_name(f"{folder.resolve().name}-folded")
+    words = [override("study.name", study), f"pick=trial:{trial}", FOLD, override("to", str(to))]
+    words += [] if config.root == ROOT else [override("root", config.root)]
+    words += [shlex.quote(f"trust=[{','.join(config.trust)}]")] if config.trust else []
+    return f"senas export {' '.join(words)}"
 
 
 def _fits(images: Images, package: Exported, terminal: Terminal) -> None:

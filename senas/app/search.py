@@ -131,7 +131,7 @@ def run(config: SearchConfig, *, only_audit: bool = False) -> tuple[Setup, Audit
                     found = conduct(setup, search, interrupt, terminal)
                 if not only_audit:
                     if THEORY in config.study.start and sum(t.counts for t in search.trials) < config.study.trials:
-                        proposer.theory, line = start_by_theory(setup, search.trials)
+                        proposer.theory, line = start_by_theory(setup, search.trials, waits=proposer.knows(THEORY))
                         terminal.say(line)
                     with progress:
                         ending = search.run(interrupt)
@@ -224,6 +224,22 @@ def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished
         return None
     verdict = setup.verdict(trials)
     findings = find(setup, trials, verdict=verdict)
+    files: dict[str, bytes] = {}
+    try:
+        files = _files(setup, trials, verdict, findings)
+    finally:  # whatever cannot be drawn, the study's run in MLflow does not stay open
+        recorder.conclude(
+            finished=finished,
+            front=[point.trial.number for point in findings.front if point.trial],
+            description=_description(setup, trials, findings),
+            files={**files, **left_behind(setup.folder)},
+            claims=claims(setup, findings),
+        )
+    return findings
+
+
+def _files(setup: Setup, trials: list[Trial], verdict: Verdict, findings: Findings) -> dict[str, bytes]:
+    """What people look at, by name; in the study's folder already."""
     table = front_table(setup, findings).csv().encode()
     png = front_png(
         title=f"{setup.folder.name}: {setup.config.backbone.name} on {setup.config.data['name']}",
@@ -237,15 +253,7 @@ def _conclude(setup: Setup, trials: list[Trial], recorder: Recorder, *, finished
     write_whole(setup.folder.front_html, page)
     report = report_files(study_report(setup, trials, verdict, findings))
     write_whole(setup.folder.report_html, report[REPORT])
-    files = {"front.csv": table, "front.png": png, "front.html": page, SE_FILE: se.encode(), **report}
-    recorder.conclude(
-        finished=finished,
-        front=[point.trial.number for point in findings.front if point.trial],
-        description=_description(setup, trials, findings),
-        files={**files, **left_behind(setup.folder)},
-        claims=claims(setup, findings),
-    )
-    return findings
+    return {"front.csv": table, "front.png": png, "front.html": page, SE_FILE: se.encode(), **report}
 
 
 def _register(terminal: Terminal, setup: Setup, recorder: Recorder, findings: Findings, *, new: bool) -> None:

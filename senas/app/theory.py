@@ -22,14 +22,17 @@ def theory_of(setup: Setup, verdict: Verdict) -> RatioTheory:
     return ratio_theory(setup.space, seen, price=paid or None, interactions=study.interactions, seed=study.seed)
 
 
-def start_by_theory(setup: Setup, trials: Sequence[Trial]) -> tuple[SEConfig | None, str]:
+def start_by_theory(setup: Setup, trials: Sequence[Trial], *, waits: bool) -> tuple[SEConfig | None, str]:
     """The configuration that theory starts with after these trials, if any, and a line that says which, or why none.
 
     At most one a study: where a trial came of it there is no other, though kappa is known better by now.
+    waits:  whether there is such a trial, of which an earlier run was stopped before it ended.
     """
     known = [trial.number for trial in trials if trial.origin == THEORY]
     if known:
         return None, f"theory: its starting point is trial {known[0]}"
+    if waits:
+        return None, "theory: its starting point was not trained to its end, and is taken up again"
     if not setup.standing(list(trials)).measured:
         return None, (
             "theory: nothing was trained yet to see kappa by, so nothing is started; study.audit=true trains some "

@@ -67,7 +67,7 @@ def balance(ties: Ties, constant: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -
     for members in groups.all(edge for edges in gates.values() for edge in edges):
         found = _scales(members, uses)
         if found is None:
-            site = next(site for site in reversed(list(gates)) if any(edge in members for edge in gates[site]))
+            site = next(site for site in reversed(list(gates)) if not set(members).isdisjoint(gates[site]))
             return Scales([]), {site: _why_extreme(constant[site][2])}
         scales |= found
     return Scales([taken for layer in ties.layers if (taken := _taken(ties, layer, scales))]), {}
@@ -124,7 +124,7 @@ class _Groups:
 
     def _of(self, node: int) -> int:
         while (above := self._above.setdefault(node, node)) != node:
-            node = above
+            self._above[node] = node = self._above[above]  # halves the way for those that ask again
         return node
 
 

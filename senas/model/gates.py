@@ -38,23 +38,26 @@ class Seen(NamedTuple):
 def watched(net: nn.Module, paths: Mapping[str, str]) -> Iterator[dict[str, Seen]]:
     """A mapping that has, after each forward of `net`, what the block at each site made of that batch.
 
-    paths:  of `gate_paths`. A block that is no SqueezeExcitation is read off its output: see `implied`.
+    paths:  of `gate_paths`. A block that is no SqueezeExcitation is computed twice, and read off its output: see
+            `implied`. Of a channel that is zero everywhere nothing could be read: it is given values with the mean 0,
+            so that a block that squeezes by the mean gates it as it does.
     """
     seen: dict[str, Seen] = {}
 
     def hook(site: str) -> Any:
-        def see(module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+        def see(module: nn.Module, args: tuple[Tensor]) -> None:  # before the block: it may change its input in place
             with torch.no_grad():
                 (x,) = args
                 if isinstance(module, SqueezeExcitation):
                     squeezed = module.squeezed(x)
                     seen[site] = Seen(squeezed if squeezed.ndim == 2 else squeezed.mean((2, 3)), module.gates(x))
                 else:
-                    seen[site] = Seen(x.mean((2, 3)), implied(x, output))
+                    probe = _probe(x)
+                    seen[site] = Seen(x.mean((2, 3)), implied(probe, module.forward(probe.clone())))
 
         return see
 
-    handles = [net.get_submodule(path).register_forward_hook(hook(site)) for site, path in paths.items()]
+    handles = [net.get_submodule(path).register_forward_pre_hook(hook(site)) for site, path in paths.items()]
     try:
         yield seen
     finally:
@@ -66,19 +69,25 @@ def watched(net: nn.Module, paths: Mapping[str, str]) -> Iterator[dict[str, Seen
 def instead(net: nn.Module, paths: Mapping[str, str], factors: Mapping[str, Tensor | None]) -> Iterator[None]:
     """`net`, in which the blocks of these sites scale all images alike, by constants (C,), or, for None, do nothing."""
 
-    def hook(factor: Tensor | None) -> Any:
-        def scale(module: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
-            (x,) = args
-            return x.clone() if factor is None else x * factor.to(x)[:, None, None]  # it may be changed in place
-
-        return scale
-
-    handles = [net.get_submodule(paths[site]).register_forward_hook(hook(factor)) for site, factor in factors.items()]
+    own = {site: net.get_submodule(paths[site]) for site in factors}
     try:
+        for site, factor in factors.items():  # not by hooks: what a block changed in place is not there any more
+            put(net, paths[site], _Constant(factor))
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for site, block in own.items():
+            put(net, paths[site], block)
+
+
+class _Constant(nn.Module):
+    """Scales all images alike, by factors (C,), or, for None, hands them on."""
+
+    def __init__(self, factor: Tensor | None) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone() if self.factor is None else x * self.factor.to(x)[:, None, None]  # it may be changed in place
 
 
 def without(net: nn.Module, paths: Mapping[str, str], sites: Iterable[str]) -> nn.Module:
@@ -87,6 +96,20 @@ def without(net: nn.Module, paths: Mapping[str, str], sites: Iterable[str]) -> n
     for site in sites:
         put(bare, paths[site], nn.Identity())
     return bare
+
+
+def _probe(x: Tensor) -> Tensor:
+    """(B, C, H, W), a copy in which no channel is zero everywhere: +1 and -1 stand in its first two locations.
+
+    On maps of a single location there is no such value with the mean 0, and channels stay as they are.
+    """
+    probe = x.clone(memory_format=torch.contiguous_format)
+    if probe[0, 0].numel() > 1:
+        dead = (x == 0).all(3).all(2)
+        locations = probe.flatten(2)
+        locations[..., 0] += dead.to(x)
+        locations[..., 1] -= dead.to(x)
+    return probe
 
 
 def implied(x: Tensor, y: Tensor) -> Tensor:

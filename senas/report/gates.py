@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
-from senas.core.block import SEBlock
+from senas.core.block import SEBlock, Squeeze
 from senas.core.certainty import Estimate
 from senas.core.config import spoken_on
 from senas.core.explained import NEAR, SUPPRESSED, Explained, Profile, Removal, largest
@@ -109,12 +109,15 @@ def spoken(profile: Profile) -> str:
 def legend(explained: Explained) -> list[str]:
     """What the columns of both tables are."""
     tops = sorted({largest(profile.block) for profile in explained.profiles})
+    blocks = [profile.block for profile in explained.profiles]
+    local = any(isinstance(block, SEBlock) and block.squeeze is Squeeze.LOCAL for block in blocks)
     return [
         f"below {SUPPRESSED:g}: of all gates, one for each image and channel. near 0, near top: within {NEAR:.0%} of "
         f"the range, which ends at {' or '.join(f'{top:g}' for top in tops)}",
         "varies over images: of the variance over images and channels; the rest is a constant's, as in a batch norm",
         "over classes: less what chance would put there",
         "rank squeezed: effective rank of what the block reads, beside the hidden width",
+        *(["of a local gate: over images and locations; classes and rank by means over locations"] * local),
     ]
 
 

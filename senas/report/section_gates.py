@@ -36,7 +36,7 @@ def _told(gates: Gates) -> str:
         + f"<h3>Which SE can go</h3>{listed(advice(seen, ''))}{_removals(seen)}"
         + commands(
             [("Fold what can be folded, as long as the validation loss rises by no more than 0.001:", gates.fold)]
-            * bool(gates.fold)
+            * bool(gates.fold and any(map(can_go, seen.removals)))
         )
     )
 

@@ -41,8 +41,20 @@ def best_ratio_lines(theory: RatioTheory, sites: Sequence[Site], pick: SEConfig)
             if best is None:
                 return []
             names = same[0].name if len(same) == 1 else f"{same[0].name} to {same[-1].name}"
-            lines.append(f"  {names}, C = {channels}: r* = {_ratio(best)}; the pick has {_picked(same, pick)}")
+            lines.append(
+                f"  {names}, C = {channels}: r* = {_ratio(best)}{_beyond(best.mean, theory.ratios, channels)}; "
+                f"the pick has {_picked(same, pick)}"
+            )
     return lines
+
+
+def _beyond(best: float, trained: Sequence[float], channels: int) -> str:
+    """Behind a comma: that no block has such a ratio, or none that was trained."""
+    if not 1 <= best <= channels:
+        return f", which no block can have (1 to {channels})"
+    if not min(trained) <= best <= max(trained):
+        return ", beyond the ratios trained"
+    return ""
 
 
 def _channels(site: Site) -> int:

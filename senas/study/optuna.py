@@ -110,6 +110,10 @@ class OptunaProposer:
             if config is not None and told.get(ORIGIN) == CONFIRM
         ]
 
+    def knows(self, origin: str) -> bool:
+        """Whether there is a trial of this origin, though it may only wait to be asked for."""
+        return any(trial.user_attrs.get(ORIGIN) == origin for trial in self.study.get_trials(deepcopy=False))
+
     def report(self, trial: Trial, epoch: int, scores: Scores) -> bool:
         if self.pruner is None or not trial.proposed:
             return False
@@ -152,8 +156,7 @@ class OptunaProposer:
         """Not before the first ask: what is asked for by name before it has lower numbers, as it ends earlier."""
         for config in self.start:
             self.study.enqueue_trial(self.space.encode(config), user_attrs={ORIGIN: "start"}, skip_if_exists=True)
-        known = self.study.get_trials(deepcopy=False) if self.theory is not None else []
-        if self.theory is not None and not any(trial.user_attrs.get(ORIGIN) == THEORY for trial in known):
+        if self.theory is not None and not self.knows(THEORY):
             self.study.enqueue_trial(self.space.encode(self.theory), user_attrs={ORIGIN: THEORY}, skip_if_exists=True)
         self.start, self.theory = (), None
 

@@ -5,7 +5,10 @@ import shutil
 
 import pytest
 
+from senas.app.calls import called
+from senas.app.explicable import of_export
 from senas.exported.package import read
+from senas.report.console import Terminal
 
 FILES = {"explain.csv", "gates.csv", "gates.png"}
 
@@ -48,12 +51,25 @@ def test_an_export_is_explained_as_its_trial_is_and_keeps_it_until_it_is_exporte
     of_study = explained("study.name=pilot", "pick=trial:1").out.splitlines()
     of_export = explained(f"se={package}").out.splitlines()
     assert of_export[0] == "exported/pilot: r16 standard: all"
-    assert of_export[1:-1] == of_study[1:-1]
+    assert of_export[1:-2] == of_study[1:-2]
+    assert of_export[-2].endswith("senas export study.name=pilot pick=trial:1 fold=0.001 to=exported/pilot-folded")
     scores = read(folder / package).scores
     assert f"loss {scores['val_loss']:.4f}, accuracy {scores['val_accuracy']:.2%}" in of_export[1]
     assert {path.name for path in (folder / package).iterdir()} > FILES
     assert senas("export", "study.name=pilot", "pick=trial:1").code == 0
     assert FILES.isdisjoint(path.name for path in (folder / package).iterdir())
+
+
+@pytest.mark.slow
+def test_an_export_is_folded_beside_itself_where_its_study_is(package, folder):
+    def offered():
+        return of_export(called("explain", [f"se={package}", "root=runs/../runs"], {}), Terminal()).fold
+
+    assert offered() == (
+        "senas export study.name=pilot pick=trial:1 fold=0.001 to=exported/pilot-folded root=runs/../runs"
+    )
+    shutil.rmtree(folder / "runs")
+    assert offered() == ""
 
 
 @pytest.mark.slow

@@ -6,6 +6,10 @@ from html import unescape
 import pytest
 from mlflow import MlflowClient
 
+import senas.app.search as senas_search
+from senas.app.paths import MlflowStore
+from senas.record.study_run import study_runs
+
 
 def test_a_search_that_ends_leaves_the_page_without_the_gates(pilot):
     page = (pilot / "pilot" / "report.html").read_text()
@@ -101,3 +105,19 @@ def test_without_its_mlflow_store_the_page_is_written_and_that_is_said(senas, fo
     assert said.code == 0
     assert "it is not among MLflow's artifacts" in said.out
     assert not (folder / "runs" / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+def test_where_the_page_cannot_be_drawn_the_run_in_mlflow_is_concluded_all_the_same(folder, senas, monkeypatch):
+    def fails(*given):
+        raise ZeroDivisionError("a figure")
+
+    monkeypatch.setattr(senas_search, "report_files", fails)
+    few = ("trainer.epochs=1", "progress=false", "study.trials=2", "study.confirm=0", "study.name=undrawn")
+    with pytest.raises(ZeroDivisionError, match="a figure"):
+        senas("search", *few)
+    assert (folder / "runs" / "undrawn" / "front.csv").exists()
+    client = MlflowClient(MlflowStore(folder / "runs").uri)
+    (run,) = study_runs(client, client.get_experiment_by_name("senas").experiment_id, "undrawn", 1)
+    assert run.info.status == "FINISHED"
+    assert "trained" in run.data.tags["mlflow.note.content"]

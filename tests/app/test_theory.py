@@ -56,14 +56,14 @@ def test_effects_tells_the_best_ratio_beside_the_picks(copied, senas, known):
 def test_an_identified_kappa_starts_with_the_ratios_that_follow(studied, known):
     known(KAPPA)
     setup, trials = studied
-    config, line = start_by_theory(setup, trials)
+    config, line = start_by_theory(setup, trials, waits=False)
     assert config == best_blocks(setup.space, KAPPA.mean, setup.objective.penalty)
     assert line.endswith(f"starts with {config.words(setup.sites)}")
 
 
 def test_a_kappa_that_may_be_zero_starts_nothing_and_says_so(studied, known):
     known(Estimate(1e-5, -1e-5, 3e-5))
-    config, line = start_by_theory(*studied)
+    config, line = start_by_theory(*studied, waits=False)
     assert config is None
     assert "-1e-05 to +3e-05: it includes 0" in line
     assert line.endswith("nothing is started")
@@ -71,7 +71,7 @@ def test_a_kappa_that_may_be_zero_starts_nothing_and_says_so(studied, known):
 
 
 def test_a_study_without_trainings_starts_nothing_and_says_so(studied):
-    config, line = start_by_theory(studied[0], [])
+    config, line = start_by_theory(studied[0], [], waits=False)
     assert config is None
     assert "nothing was trained yet" in line
 
@@ -79,9 +79,9 @@ def test_a_study_without_trainings_starts_nothing_and_says_so(studied):
 def test_what_was_trained_already_is_not_started(studied, known):
     known(KAPPA)
     setup, trials = studied
-    config, _ = start_by_theory(setup, trials)
+    config, _ = start_by_theory(setup, trials, waits=False)
     there = [*trials[:-1], replace(trials[-1], config=config)]
-    again, line = start_by_theory(setup, there)
+    again, line = start_by_theory(setup, there, waits=False)
     assert again is None
     assert line.endswith(f"is trial {trials[-1].number} already")
 
@@ -89,14 +89,20 @@ def test_what_was_trained_already_is_not_started(studied, known):
 def test_a_study_starts_by_theory_once(studied, known):
     known(KAPPA)
     setup, trials = studied
-    config, line = start_by_theory(setup, [*trials[:-1], replace(trials[-1], origin=THEORY)])
+    config, line = start_by_theory(setup, [*trials[:-1], replace(trials[-1], origin=THEORY)], waits=False)
     assert (config, line) == (None, f"theory: its starting point is trial {trials[-1].number}")
+
+
+def test_a_starting_point_that_a_killed_run_had_queued_is_said_to_go_on_and_not_looked_for_again(studied, known):
+    known(Estimate(5e-3, 4e-3, 6e-3))
+    config, line = start_by_theory(*studied, waits=True)
+    assert (config, line) == (None, "theory: its starting point was not trained to its end, and is taken up again")
 
 
 def test_without_a_penalty_nothing_is_started(studied, known):
     known(KAPPA)
     setup, trials = studied
-    config, line = start_by_theory(replace(setup, objective=Pareto(("val_loss", "se_params"))), trials)
+    config, line = start_by_theory(replace(setup, objective=Pareto(("val_loss", "se_params"))), trials, waits=False)
     assert config is None
     assert "without a penalty" in line
 

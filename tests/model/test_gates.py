@@ -122,14 +122,33 @@ def test_a_copy_without_a_block_computes_what_the_network_does_where_it_is_bypas
     assert not isinstance(net.get_submodule(paths["layer2.0"]), nn.Identity)  # it is a copy
 
 
-def test_the_factors_of_a_block_that_is_not_ours_are_read_off_its_output():
+class InPlace(SqueezeExcitation):
+    """torchvision's, but what it is given is what it changes."""
+
+    def forward(self, x):
+        return x.mul_(self._scale(x))
+
+
+@pytest.mark.parametrize("kind", [SqueezeExcitation, InPlace])
+def test_the_factors_of_a_block_that_is_not_ours_are_read_off_its_output_for_dead_channels_too(kind):
     torch.manual_seed(0)
-    theirs = SqueezeExcitation(3, 2)  # torchvision's
-    given = []
-    theirs.scale_activation.register_forward_hook(lambda _, args, factors: given.append(factors.flatten(1)))
-    with watched(nn.Sequential(nn.Conv2d(3, 3, 1), theirs), {"only": "1"}) as seen, torch.no_grad():
-        theirs(images())
-    assert torch.allclose(seen["only"].gates, given[0], atol=1e-6)
+    theirs, given = kind(3, 2), images()
+    given[1, 2] = 0.0
+    factors = theirs._scale(given).flatten(1)
+    assert factors[1, 2] < 0.9
+    with watched(nn.Sequential(theirs), {"only": "0"}) as seen, torch.no_grad():
+        scaled = theirs(given.clone())
+    assert torch.allclose(seen["only"].gates, factors, atol=1e-6)
+    assert torch.allclose(scaled, given * factors[:, :, None, None])
+
+
+def test_instead_of_a_block_that_works_in_place_a_constant_scales_what_it_was_given():
+    torch.manual_seed(0)
+    net, given = nn.Sequential(nn.Conv2d(3, 3, 1), InPlace(3, 2)).eval(), images()
+    constant = torch.tensor([0.5, 1.0, 2.0])
+    with torch.no_grad(), instead(net, {"only": "1"}, {"only": constant}):
+        assert torch.equal(net(given), net[0](given) * constant[:, None, None])
+    assert isinstance(net[1], InPlace)
 
 
 def test_of_a_channel_that_is_zero_the_factor_is_taken_for_one():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from senas.core.block import Gate, Original, Placement, SEBlock
+from senas.core.block import Gate, Original, Placement, SEBlock, Squeeze
 from senas.core.certainty import Estimate
 from senas.core.explained import Explained, Profile, Removal
 from senas.report.console import Terminal
@@ -115,8 +115,11 @@ def test_what_the_picture_shows_is_there_as_numbers(found):
     )
 
 
-def test_the_legend_says_where_each_range_ends(found):
+def test_the_legend_says_where_each_range_ends_and_what_local_gates_are_counted_over(found):
     assert "ends at 1 or 2" in " ".join(legend(found))
+    assert "local gate" not in " ".join(legend(found))
+    local = profile("layer1.0", block=SEBlock(hidden=1, squeeze=Squeeze.LOCAL))
+    assert legend(explained([local], [removal("layer1.0")]))[-1].startswith("of a local gate: over images and loc")
 
 
 def test_channels_are_drawn_in_the_order_of_their_means_with_one_colour_scale(found):

@@ -231,8 +231,15 @@ def test_what_the_gates_do_is_shown_where_somebody_looked(study, gates):
     assert 'src="data:image/png;base64,' in page
     assert ">3.5<small>of 4</small>" in page
     assert "+0.0102<small>+0.0100 to +0.0104</small>" in page
-    assert "<code>senas export study.name=pilot fold=0.001</code>" in page
+    assert "fold=0.001" not in page  # its one block stays
     assert study.look not in page
+
+
+def test_to_fold_is_offered_where_a_block_can_go(study, gates):
+    (removal,) = gates.explained.removals
+    idle = replace(removal, constant=Estimate(0.0, -0.0002, 0.0002))
+    page = study_page(replace(study, gates=replace(gates, explained=replace(gates.explained, removals=(idle,)))))
+    assert "<code>senas export study.name=pilot fold=0.001</code>" in page
 
 
 def test_what_theory_says_stands_beside_what_was_found(study):

@@ -48,9 +48,15 @@ def test_what_leaves_no_kappa_to_be_seen_is_told():
 def test_the_best_ratio_of_each_stage_is_told_beside_the_picks():
     pick = SEConfig({"layer1.0": SEBlock(hidden=4), "layer2.0": SEBlock(hidden=4)})
     assert best_ratio_lines(KNOWN, SITES, pick) == [
-        "  layer1.0 to layer1.1, C = 16: r* = 1.1 (0.9 to 1.4); the pick has r = 4, no SE",
-        "  layer2.0, C = 64: r* = 2.7 (2.2 to 3.4); the pick has r = 16",
+        "  layer1.0 to layer1.1, C = 16: r* = 1.1 (0.9 to 1.4), beyond the ratios trained; the pick has r = 4, no SE",
+        "  layer2.0, C = 64: r* = 2.7 (2.2 to 3.4), beyond the ratios trained; the pick has r = 16",
     ]
+
+
+def test_a_best_ratio_within_those_trained_stands_alone_and_one_that_no_block_has_says_so():
+    assert ", " not in best_ratio_lines(changed(ratios=(2.0, 16.0)), SITES, SEConfig())[1].partition("r* = ")[2]
+    dear = changed(kappa=Estimate(2e-3, 1e-3, 4e-3))
+    assert "r* = 0.5 (0.4 to 0.6), which no block can have (1 to 16)" in best_ratio_lines(dear, SITES, SEConfig())[0]
 
 
 def test_a_ratio_that_a_stage_has_twice_is_told_once():
