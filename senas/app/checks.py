@@ -56,6 +56,7 @@ def check(command: str, config: Any) -> None:
         _fold(getattr(config, "fold", None))
     elif command == "report":
         _margin(config.study.margin)
+        _latency_within(config.latency_within)
     elif command == "explain":
         _explain(config)
     elif command == "train":
@@ -282,8 +283,12 @@ def _explain(config: ExplainConfig) -> None:
             raise ConfigError(f"{key} picks a trial of a study, and se={config.se} is one already; leave it out")
     if config.data and config.se is None:
         raise ConfigError("data goes with se=DIR; a study is explained on its own data")
-    if not config.latency_within >= 0:
-        raise ConfigError(f"latency_within must be at least 0 seconds, got {config.latency_within:g}")
+    _latency_within(config.latency_within)
+
+
+def _latency_within(seconds: float) -> None:
+    if not seconds >= 0:
+        raise ConfigError(f"latency_within must be at least 0 seconds, got {seconds:g}")
 
 
 def _margin(margin: float | None) -> None:

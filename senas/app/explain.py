@@ -1,22 +1,18 @@
 """senas explain: what the gates of a trained network do, and which of its SE blocks can go."""
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from senas.app.bench import stopwatches
 from senas.app.checks import timing
 from senas.app.explicable import Subject, of_export, of_study
 from senas.app.paths import write_whole
 from senas.app.schema import ExplainConfig
-from senas.core.certainty import Estimate
+from senas.app.timed import timed
 from senas.core.explained import Explained
-from senas.core.latency import Timing
 from senas.errors import ExportError
 from senas.exported.target import EXPLAINED
-from senas.model.gates import without
-from senas.model.latency import WARM_UP_RUNS, WARM_UP_SECONDS, check
+from senas.model.latency import check
 from senas.report.console import Terminal
 from senas.report.gates import explained_csv, gates_csv, gates_png, gates_table, legend, removals_table
 from senas.report.reading import Reading
@@ -61,9 +57,9 @@ def main(config: ExplainConfig) -> None:
 
 def explain(config: ExplainConfig) -> Explanation | None:
     """`main`, and what was found; None where the network has no SE block."""
-    terminal, timed = Terminal(), timing(config.latency)
+    terminal, how = Terminal(), timing(config.latency)
     if config.latency_within:
-        check(timed)  # what comes before may take long
+        check(how)  # what comes before may take long
     subject = of_export(config, terminal) if config.study.name is None else of_study(config)
     terminal.say(f"{subject.name}: {subject.words}")
     if subject.undecided:
@@ -77,44 +73,11 @@ def explain(config: ExplainConfig) -> Explanation | None:
     told = Reading(terminal, "passes of an image through the network")
     found = explained(own, net, subject.config, told=told)
     if config.latency_within:
-        found = _timed(terminal, subject, net.cpu(), found, timed, config.latency_within)
+        found = timed(terminal, own, subject.config, net.cpu(), found, how, config.latency_within)
     _show(terminal, found, subject.fold)
     _write(subject, found)
     terminal.say(f"wrote {subject.folder}/{', '.join(EXPLAINED)}")
     return Explanation(subject.name, found, subject.folder, subject.fold)
-
-
-def _timed(terminal: Terminal, subject: Subject, net: Any, found: Explained, timed: Timing, within: float) -> Explained:
-    """With how much longer a pass takes with each block than without, where that is measured soon enough.
-
-    The network as it is takes turns with one that lacks the block.
-    """
-    own, example = subject.evaluator, subject.evaluator.data.shape
-    paths = own.paths(subject.config)
-    pairs = [[removal.site] for removal in found.removals] + ([list(paths)] if found.together else [])
-    begin = time.monotonic()
-    (once,) = stopwatches([net], example=example, timing=replace(timed, repeats=1))
-    ready = WARM_UP_SECONDS if timed.runtime == "eager" else time.monotonic() - begin  # it may have to be compiled
-    seconds = 2 * len(pairs) * (ready + (WARM_UP_RUNS + timed.repeats) * once.median_ms / 1000)
-    if seconds > within:
-        terminal.say(
-            f"blocks are not timed: it would take some {seconds:.0f} s; latency_within={seconds * 2:.0f} does it"
-        )
-        return found
-    longer: list[Estimate] = []
-    for sites in pairs:
-        bare = without(net, paths, sites)
-        with_it, without_it = stopwatches([net, bare], example=example, timing=timed)
-        longer.append(with_it.longer_than(without_it))
-    terminal.say(
-        f"blocks are timed {replace(once.timing, repeats=timed.repeats).words}, in turn with none", style="dim"
-    )
-    removals = tuple(replace(r, latency_ms=ms) for r, ms in zip(found.removals, longer, strict=False))
-    return replace(
-        found,
-        removals=removals,
-        together=found.together and replace(found.together, latency_ms=longer[-1]),
-    )
 
 
 def _show(terminal: Terminal, found: Explained, fold: str) -> None:

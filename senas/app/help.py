@@ -43,7 +43,7 @@ EXAMPLES = {
     "report": """\
   senas report study.name=NAME                         report.html in its folder: open it, print it, send it
   senas report study.name=NAME pick=budget:500         of another pick; study.margin=0.02: by another margin
-  senas report study.name=NAME gates=false             without a look into its gates""",
+  senas report study.name=NAME gates=false             without a look into its gates; latency_within=0: untimed""",
     "explain": """\
   senas explain study.name=NAME                        what its gates do image by image, and what a constant would cost
   senas explain study.name=NAME pick=trial:7           of another trial

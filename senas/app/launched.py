@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,15 @@ LAUNCHES = 6
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?")
 
 
-def origins(setup: Setup) -> Origins:
-    """All that is needed to run a study again."""
+def origins(setup: Setup, asked: Sequence[str]) -> Origins:
+    """All that is needed to run a study again, and to write its report, with the overrides that were asked of it."""
     shown = setup.shown()
     return Origins(
         ran_with=_ran_with(setup.folder.log),
         read_with=versions(),
         commands=[
             ("Launch the same study, under another name:", _launch(setup, shown)),
-            ("Write this report again:", command("report", setup)),
+            ("Write this report again:", command("report", setup, *asked)),
             ("Look at the front, the effects of blocks, or MLflow:", command("front", setup)),
             ("", command("effects", setup)),
             ("", f"senas dashboard {override('study.name', setup.folder.name)}"),

@@ -91,7 +91,7 @@ def study_report(
         costs=_costs(setup, found),
         outcomes=outcomes(trials),
         next=_next(setup, trials, verdict, found, asked),
-        origins=origins(setup),
+        origins=origins(setup, asked),
     )
 
 
@@ -215,7 +215,7 @@ def _next(
         more = int(value) - sum(trial.counts if key == "study.trials" else trial.origin == CONFIRM for trial in trials)
         takes = rough(more * statistics.median(times))
         ways.append((f"{more} more trainings, about {takes} one after the other, decide it as likely as not:", way))
-    name = "what is recommended" if found.pick.decided else "what leads"
+    name = f"what is {found.kind}" if found.pick.decided else "what leads"
     return [
         *ways,
         (f"Write {name}, with its weights, to a folder:", command("export", setup, *asked, override("to", folder))),

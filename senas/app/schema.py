@@ -211,6 +211,8 @@ class ReportConfig:
     study: StudyName = MISSING
     pick: str | None = None
     gates: bool = True
+    latency: LatencyConfig = field(default_factory=LatencyConfig)
+    latency_within: float = MISSING
     trust: Any = field(default_factory=list)
 
 

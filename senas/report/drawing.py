@@ -10,7 +10,7 @@ from senas.core.config import SEConfig
 from senas.core.site import Site
 
 WIDTH, HEIGHT = 760, 400
-LEFT, RIGHT, TOP, BOTTOM = 64, 18, 18, 46
+LEFT, RIGHT, TOP, BOTTOM = 74, 18, 18, 46
 MANY = 10**7
 """Below it a whole number on an axis has all its digits."""
 MEANING = {
@@ -61,7 +61,7 @@ class Axes:
         lines.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
         lines.append(
             f'<text class="title" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{self.height - 8}" text-anchor="middle">'
-            f'{x_title}</text><text class="title" transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">'
+            f'{x_title}</text><text class="title" transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">'
             f"{y_title}</text>"
         )
         return "".join(lines)

@@ -36,7 +36,6 @@ def main() -> None:
     curves = scaling()
     slopes(curves)
     networks()
-    trained()
     draw(curves)
 
 
@@ -103,25 +102,6 @@ def networks() -> None:
             cells += [f"{np.median(mine):.1f}", "" if gate == "none" else spoken(interval(list(mine / none)))]
         cells.append(f"{float(rows[0]['peak_bytes']) / 2**20:,.1f}")
         print(f"| {name} | {gate} | {' | '.join(cells)} |")
-
-
-def trained() -> None:
-    """Paired differences of the losses: local minus global, and each minus none."""
-    losses: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
-    for row in read("results.csv"):
-        for part in ("val_loss", "test_loss"):
-            losses[row["data"], part, row["configuration"]][row["seed"]] = float(row[part])
-    for (data, part, name), mine in losses.items():
-        others = ["none"] if name != "none" else []
-        others += [name.replace("local", "global")] if name.startswith("local") else []
-        for other in others:
-            theirs = losses[data, part, other]
-            gap = interval([loss - theirs[seed] for seed, loss in mine.items() if seed in theirs])
-            half = (gap.high - gap.low) / 2
-            print(
-                f"{data:13} {part:9} {name} - {other}: {gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}), "
-                f"half-width {half:.4f}, {gap.count} seeds"
-            )
 
 
 def draw(curves: dict[tuple[str, str, str], Curve]) -> None:

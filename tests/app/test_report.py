@@ -31,11 +31,14 @@ def test_the_report_tells_what_was_asked_and_how_to_ask_it_again(copied, senas):
 
 @pytest.mark.slow
 def test_it_looks_into_the_gates_of_what_is_picked(copied, senas):
-    assert senas("report", "study.name=pilot", "pick=trial:1").code == 0
+    assert senas("report", "study.name=pilot", "pick=trial:1", "latency_within=1e4", "latency.repeats=9").code == 0
     page = (copied / "pilot" / "report.html").read_text()
     assert page.count('<img alt="The mean gate of each channel by class') == 1
     assert "Picked (trial:1)" in page
     assert "senas export study.name=pilot pick=trial:1" in page
+    assert "Write what is picked, with its weights" in page
+    assert "<code>senas report study.name=pilot pick=trial:1</code>" in page
+    assert ">ms</th>" in page
 
 
 @pytest.mark.slow
