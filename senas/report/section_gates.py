@@ -1,9 +1,10 @@
 """Of a study's report: what the gates of the pick do, and which of its SE blocks can go."""
 
 import math
+from collections.abc import Mapping
 
 from senas.core.certainty import Estimate
-from senas.core.explained import Explained, Profile
+from senas.core.explained import Explained, Profile, Removal
 from senas.report.findings import INTERVAL
 from senas.report.forest import Bar, forest
 from senas.report.gates import legend, spoken
@@ -71,26 +72,30 @@ def _removals(seen: Explained) -> str:
             "yes" if can_go(removal) else "no" if stays(removal) else "not known",
             f"{removal.params:,}",
             spoken_number(removal.macs),
-            *([f"{removal.latency_ms.mean:+.3g}" if removal.latency_ms else ""] * timed),
+            *([_interval(removal.latency_ms, ".3f") if removal.latency_ms else ""] * timed),
         ]
         for name, removal in every.items()
     ]
-    kinds = {"its gate replaced by a constant": "constant", "the block taken out": "bypassed"}
-    groups = [
-        (words, [Bar(name, known) for name, removal in every.items() if _finite(known := getattr(removal, kind))])
-        for words, kind in kinds.items()
-    ]
-    drawing = forest(groups, "validation loss without minus with, nats", "What the loss does without each block")
     caption = (
         f"{INTERVAL}s over images, paired, for this one network: another seed's may differ. Constants are means over "
         f"the {seen.means_over} images. Orange: higher without; blue: lower; grey: may be either."
     )
+    drawn = (  # each with an axis of its own: without blocks losses rise by far more
+        figure("constant", _drawing(every, "constant", "its gate replaced by a constant"), "")
+        + figure("bypassed", _drawing(every, "bypassed", "the block taken out"), caption)
+    )
     captioned = "What the validation loss does without each block, beside what the block costs."
-    return figure("removals", drawing, caption) + table(captioned, (*head, *(["ms"] * timed)), rows, words=(0, 3))
+    return drawn + table(captioned, (*head, *(["ms longer"] * timed)), rows, words=(0, 3))
 
 
-def _interval(known: Estimate) -> str:
-    return Markup(f"{known.mean:+.4f}<small>{known.low:+.4f} to {known.high:+.4f}</small>")
+def _drawing(every: Mapping[str, Removal], kind: str, title: str) -> str:
+    bars = [Bar(name, known) for name, removal in every.items() if _finite(known := getattr(removal, kind))]
+    return forest([(title, bars)], "validation loss without minus with, nats", f"What the loss does: {title}")
+
+
+def _interval(known: Estimate, form: str = ".4f") -> str:
+    mean, low, high = (f"{each:+{form}}" for each in (known.mean, known.low, known.high))
+    return Markup(f"{mean}<small>{low} to {high}</small>")
 
 
 def _finite(known: Estimate) -> bool:
