@@ -191,6 +191,7 @@ def forest(file: Path, pairs: Sequence[tuple[str, str]], path: Path, what: str, 
             gap = difference(file, setting, one, other, column)
             panel.errorbar(gap.mean, -place, xerr=half_width(gap), fmt="o", color="#1f6feb", capsize=2)
         panel.axvline(0, color="#8c959f", linewidth=1)
+        panel.locator_params(axis="x", nbins=5)
         panel.set_yticks([-place for place in range(len(pairs))], [f"{one} - {other}" for one, other in pairs])
         panel.set_xlabel(what)
         panel.set_title(f"{setting}, {seeds_behind(file, setting)} seeds", fontsize=10)

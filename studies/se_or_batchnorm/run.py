@@ -133,23 +133,25 @@ def loss(net: nn.Module, batches: Batches) -> float:
     return sum(each for each, _ in sums) / sum(count for _, count in sums)
 
 
-def gap(setting: str, column: str) -> Interval:
-    """A column of the networks with SE minus the test loss of those without, seed by seed."""
-    with_se, without = of(FILE, setting, "se", column), of(FILE, setting, "none", "test_loss")
-    return interval([with_se[seed] - without[seed] for seed in sorted(with_se.keys() & without.keys())])
+def gap(setting: str, column: str, other: str = "none") -> Interval:
+    """A column of the networks with SE minus the test loss of those without, or of themselves, seed by seed."""
+    with_se, against = of(FILE, setting, "se", column), of(FILE, setting, other, "test_loss")
+    return interval([with_se[seed] - against[seed] for seed in sorted(with_se.keys() & against.keys())])
 
 
 def told() -> list[str]:
-    lines = ["| images | network with SE | test loss | minus no SE |", "| --- | --- | ---: | ---: |"]
+    lines = ["| images | network with SE | test loss | minus no SE | minus as it was trained |"]
+    lines += ["| --- | --- | ---: | ---: | ---: |"]
     for setting in settings(FILE):
         for column, words in {"test_loss": "as it was trained", **MADE}.items():
             here = mean(FILE, setting, "se", column)
+            own = "" if column == "test_loss" else spoken(gap(setting, column, "se"))
             lines.append(
-                f"| {setting} | {words} | {here.mean:.4f} (sd {here.sd:.4f}) | {spoken(gap(setting, column))} |"
+                f"| {setting} | {words} | {here.mean:.4f} (sd {here.sd:.4f}) | {spoken(gap(setting, column))} | {own} |"
             )
         share = mean(FILE, setting, "se", "per_image")
         range_of = f"{share.mean:.0%} ({share.low:.0%} to {share.high:.0%})"
-        lines.append(f"| {setting} | variance of gates that is per image | {range_of} | |")
+        lines.append(f"| {setting} | variance of gates that is per image | {range_of} | | |")
     return lines
 
 
@@ -165,6 +167,7 @@ def draw() -> None:
             here = gap(setting, column)
             panel.errorbar(here.mean, -place, xerr=half_width(here), fmt="o", color="#1f6feb", capsize=2)
         panel.axvline(0, color="#8c959f", linewidth=1)
+        panel.locator_params(axis="x", nbins=5)
         panel.set_yticks([-place for place in range(len(names))], list(names.values()))
         panel.set_xlabel("test loss minus no SE, nats")
         panel.set_title(f"{setting}, {seeds_behind(FILE, setting)} seeds", fontsize=10)
