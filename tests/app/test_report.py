@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 from mlflow import MlflowClient
 
-import senas.app.search as senas_search
+from senas.app import concluded
 from senas.app.paths import MlflowStore
 from senas.record.study_run import study_runs
 
@@ -38,7 +38,7 @@ def test_it_looks_into_the_gates_of_what_is_picked(copied, senas):
     assert "senas export study.name=pilot pick=trial:1" in page
     assert "Write what is picked, with its weights" in page
     assert "<code>senas report study.name=pilot pick=trial:1</code>" in page
-    assert ">ms</th>" in page
+    assert ">ms longer</th>" in page
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_where_the_page_cannot_be_drawn_the_run_in_mlflow_is_concluded_all_the_s
     def fails(*given):
         raise ZeroDivisionError("a figure")
 
-    monkeypatch.setattr(senas_search, "report_files", fails)
+    monkeypatch.setattr(concluded, "report_files", fails)
     few = ("trainer.epochs=1", "progress=false", "study.trials=2", "study.confirm=0", "study.name=undrawn")
     with pytest.raises(ZeroDivisionError, match="a figure"):
         senas("search", *few)
