@@ -7,6 +7,7 @@ from senas.app.wiring import Setup
 from senas.core.trial import Job, Trial
 from senas.exported.package import Exported
 from senas.report.console import Terminal
+from senas.report.reading import Reading
 from senas.training.folding import Folding, folded
 
 COSTS = ("se_params", "params", "macs")
@@ -18,7 +19,8 @@ def folding_of(terminal: Terminal, setup: Setup, picked: Trial, net: Any, most: 
         terminal.say("there is no SE block to fold")
         return None
     terminal.say(f"folding gates as long as the validation loss rises by at most {most:g}")
-    found = folded(setup.evaluator.build(), net, picked.config, setup.traced, setup.data, most)
+    told = Reading(terminal, "passes over the validation images")
+    found = folded(setup.evaluator.build(), net, picked.config, setup.traced, setup.data, most, told)
     lines = [
         f"  {site}: folded; constant, it alone changes the loss by {rise:+.4f}" for site, rise in found.folded.items()
     ]

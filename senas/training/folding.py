@@ -1,5 +1,6 @@
 """Folding the gates of a trained network that may as well be constant: which they are, by the validation loss."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from senas.model.fold import fold, stays
 from senas.model.gates import gate_paths, instead
 from senas.model.sites import Traced
 from senas.training.data import Images
-from senas.training.explain import IMAGES, mean_gates, prepared
+from senas.training.explain import IMAGES, Told, mean_gates, prepared
 from senas.training.tally import Tally
 from senas.training.task import wide
 
@@ -58,10 +59,19 @@ class Folding:
     part: str
 
 
-def folded(backbone: nn.Module, net: nn.Module, config: SEConfig, traced: Traced, data: Images, most: float) -> Folding:
+def folded(
+    backbone: nn.Module,
+    net: nn.Module,
+    config: SEConfig,
+    traced: Traced,
+    data: Images,
+    most: float,
+    told: Told = lambda done, total: None,
+) -> Folding:
     """Folds one gate after another as long as the validation loss is at most `most` higher than at first.
 
     backbone, net, config, traced: as for `model.fold.fold`; `net` is put into eval mode.
+    told:  told how many passes over the validation images are done, and of how many at most.
     Each gate is replaced by its mean over the training images, as they are without augmentation; where the data have
     no such images, over the validation images. Those whose mean alone raises the loss least come first; what counts is
     what all of them together raise it by. Raises SurgeryError where the network that is left computes something else
@@ -74,9 +84,13 @@ def folded(backbone: nn.Module, net: nn.Module, config: SEConfig, traced: Traced
     images = _Batches(data, data.val_dataloader() if plain is None else plain)
     factors = mean_gates(net, paths, images)
 
+    done = itertools.count(1)
+
     def scored(constant: Mapping[str, Tensor]) -> Scored:
         with instead(net, paths, constant):
-            return _scored(net, _Batches(data, data.val_dataloader()))
+            found = _scored(net, _Batches(data, data.val_dataloader()))
+        told(next(done), 2 * len(paths))  # as it is, each gate alone, and each but the first with those before it
+        return found
 
     before = scored({})
     stayed = {site: why for site in paths if (why := _why(backbone, net, config, traced, {site: factors[site]}))}

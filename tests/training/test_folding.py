@@ -55,8 +55,8 @@ def data(net):
     return data
 
 
-def folded(backbone, net, traced, data, most):
-    return folding.folded(backbone, net, CONFIG, traced, data, most)
+def folded(backbone, net, traced, data, most, **options):
+    return folding.folded(backbone, net, CONFIG, traced, data, most, **options)
 
 
 def test_only_gates_fold_that_raise_the_loss_by_no_more_than_is_allowed(backbone, net, traced, data):
@@ -72,6 +72,12 @@ def test_where_much_is_allowed_all_fold_the_one_that_matters_least_first(backbon
     assert list(found.folded) == ["layer2.0", "layer1.0"]
     assert abs(found.folded["layer2.0"]) < abs(found.folded["layer1.0"])
     assert (found.config, found.stayed) == (SEConfig(), {})
+
+
+def test_passes_over_the_images_are_told_as_they_are_done(backbone, net, traced, data):
+    told = []
+    folded(backbone, net, traced, data, 10.0, told=lambda *done: told.append(done))
+    assert told == [(n, 4) for n in range(1, 5)]
 
 
 def test_the_network_that_is_left_scores_what_constant_gates_do(backbone, net, traced, data):
