@@ -32,7 +32,8 @@ def main(config: ExportConfig) -> None:
     if onnx:
         check_installed()
     setup = set_up_again(config.root, config.study.name, config.trust)
-    folder = Path(config.to or Path("exported") / setup.folder.name)
+    name = setup.folder.name if config.fold is None else f"{setup.folder.name}-folded"  # beside what was not folded
+    folder = Path(config.to or Path("exported") / name)
     trials = read_trials(setup.folder.name, setup.storage, setup.space)
     findings = find(setup, trials, config.pick, config.objective.penalty, config.study.margin)
     picked, why, decided = findings.pick

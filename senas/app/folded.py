@@ -7,7 +7,9 @@ from senas.app.wiring import Setup
 from senas.core.trial import Job, Trial
 from senas.exported.package import Exported
 from senas.report.console import Terminal
+from senas.report.findings import INTERVAL
 from senas.report.reading import Reading
+from senas.report.removable import between, signed
 from senas.training.folding import Folding, folded
 
 COSTS = ("se_params", "params", "macs")
@@ -22,7 +24,8 @@ def folding_of(terminal: Terminal, setup: Setup, picked: Trial, net: Any, most: 
     told = Reading(terminal, "passes over the validation images")
     found = folded(setup.evaluator.build(), net, picked.config, setup.traced, setup.data, most, told)
     lines = [
-        f"  {site}: folded; constant, it alone changes the loss by {rise:+.4f}" for site, rise in found.folded.items()
+        f"  {site}: folded; constant, it alone changes the loss by {signed(rise)}"
+        for site, rise in found.folded.items()
     ]
     lines += [f"  {site}: stays; {why}" for site, why in found.stayed.items()]
     before, after = _costs(setup, picked, found)
@@ -34,10 +37,15 @@ def folding_of(terminal: Terminal, setup: Setup, picked: Trial, net: Any, most: 
                 f"{found.before.loss:.4f} -> {found.after.loss:.4f}, accuracy {found.before.accuracy:.2%} -> "
                 f"{found.after.accuracy:.2%}; SE parameters {before['se_params']:,} -> {after['se_params']:,}, "
                 f"multiply-accumulates {before['macs']:,} -> {after['macs']:,}",
+                f"the loss rises by {between(found.rise)}: {INTERVAL}, paired over {setup.data.counts.val:,} images",
                 f"compared with constant gates in their places: largest difference of a logit {found.difference:.3g}",
             ]
         )
     )
+    if found.folded and found.rise.high > most:
+        terminal.warn(
+            f"so few validation images do not tell that it rises by no more than {most:g}; fold=... takes the mean"
+        )
     return found
 
 
@@ -54,6 +62,7 @@ def left(package: Exported, setup: Setup, picked: Trial, found: Folding) -> Expo
         },
         "stayed": dict(found.stayed),
         "factors": f"means of the gates over {found.images:,} {found.part} images",
+        "rise_of_val_loss": {"mean": found.rise.mean, "low": found.rise.low, "high": found.rise.high},
         "difference_of_a_logit": found.difference,
         "before": was,
         "after": now,

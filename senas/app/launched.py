@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,9 +45,11 @@ def origins(setup: Setup, asked: Sequence[str]) -> Origins:
 
 
 def _launch(setup: Setup, shown: dict[str, object]) -> str:
-    words = launch_words(shown)
+    study = shown["study"]
+    assert isinstance(study, Mapping)
+    words = launch_words({**shown, "study": {key: value for key, value in study.items() if key != "name"}})
     name = override("study.name", f"{setup.folder.name}-again")
-    return " ".join(["senas search", name, *(word for word in words if "study.name=" not in word)])
+    return " ".join(["senas search", name, *words])
 
 
 def _ran_with(log: Path) -> list[str]:
@@ -95,12 +98,21 @@ def _nearest(group: str, usual: str, resolved: Mapping[str, Any]) -> tuple[str, 
 
 
 def _left(group: str, option: str, resolved: Mapping[str, Any]) -> Iterator[Key]:
-    given = flatten(_option(conf_dir() / group, option))
+    given = dict(_leaves(_option(conf_dir() / group, option)))
     usual = {**_schema(group), **given}
-    for key, value in flatten(resolved).items():
+    for key, value in _leaves(resolved):
         if f"{group}.{key}" in HERE or (key in usual and _same(usual[key], value)):
             continue
         yield ("" if key in given else "+"), key, value
+
+
+def _leaves(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """As `flatten`, with empty mappings, which say something."""
+    for key, value in plain.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -132,7 +144,9 @@ def _schema(group: str) -> dict[str, Any]:
     """What keys are where no file says so."""
     field = next((f for f in dataclasses.fields(SCHEMAS["search"]) if f.name == group), None)
     kind = field.type if field is not None else None
-    return flatten(dataclasses.asdict(kind())) if isinstance(kind, type) and dataclasses.is_dataclass(kind) else {}
+    return (
+        dict(_leaves(dataclasses.asdict(kind()))) if isinstance(kind, type) and dataclasses.is_dataclass(kind) else {}
+    )
 
 
 def _word(key: str, value: Any) -> str:
@@ -150,4 +164,6 @@ def _literal(value: Any) -> str:
         if PLAIN.fullmatch(value) and not OTHER.fullmatch(value) and ":" not in value:
             return value
         return quoted(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # inf, -inf, nan
     return json.dumps(value)

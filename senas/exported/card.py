@@ -104,7 +104,8 @@ def _caveat(exported: Exported) -> str:
     none = told.get("minus_none")
     like_none = bool(exported.config) and none and none["low"] <= 0 <= none["high"]
     undecided = " **It only leads: which one to recommend was undecided at the budget of that search.**"
-    doubted = " **It could not be told apart from the same network without SE.**"
+    it = "As it was trained, before gates of it were folded, it" if exported.is_folded else "It"
+    doubted = f" **{it} could not be told apart from the same network without SE.**"
     return (undecided if told.get("verdict") == "undecided" else "") + (doubted if like_none else "")
 
 

@@ -23,7 +23,10 @@ def folded_gates(exported: Exported) -> str:
     allowed = f"as long as the validation loss rose by no more than {told['rise_of_val_loss_allowed']:g}"
     if not told["sites"]:
         return f"## Folded\n\nNo gate could be folded {allowed}. {_stayed(told)}"
-    blocks = [(f"`{site}`", cell(each["block"]), f"{each['rise_alone']:+.4f}") for site, each in told["sites"].items()]
+    blocks = [
+        (f"`{site}`", cell(each["block"]), f"{round(each['rise_alone'], 4) + 0.0:+.4f}")
+        for site, each in told["sites"].items()
+    ]
     changes = [
         (words, form.format(told["before"][name]), form.format(told["after"][name]))
         for name, (words, form) in SPOKEN.items()

@@ -24,6 +24,7 @@ from senas.model.cost import params
 from senas.model.own import Own, own_of
 from senas.model.sites import Traced, trace
 from senas.model.surgery import insert
+from senas.model.weights import put_weights
 
 WEIGHTS_FILE = "weights.safetensors"
 KEEP = ("width", "ratio")
@@ -145,7 +146,7 @@ def with_weights(net: nn.Module, file: Path) -> nn.Module:
             name for name, held in net.state_dict().items() if name in weights and _other(weights[name], held)
         ]:
             raise ExportError(f"{file} holds {weights[kinds[0]].dtype} as {kinds[0]}, which is no such number")
-        net.load_state_dict(weights)
+        put_weights(net, weights)
     except (OSError, SafetensorError) as error:
         raise ExportError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
     except RuntimeError as error:

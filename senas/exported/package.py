@@ -66,9 +66,14 @@ def se_yaml(exported: Exported, sites: Sequence[Site]) -> str:
         if exported.is_folded
         else "# As measured in the study, on the validation images, after the last epoch.\n"
     )
+    found = (
+        "# How it was found. What is known of it (certainty) is of the configuration before folding.\n"
+        if exported.is_folded
+        else "# How it was found.\n"
+    )
     behind: list[tuple[str, Mapping[str, Any]]] = [
         (measured, {"scores": dict(exported.scores)}),
-        ("# How it was found.\n", {"provenance": dict(exported.provenance)}),
+        (found, {"provenance": dict(exported.provenance)}),
     ]
     head = "# An SE configuration, found by senas.\n"
     return head + _sections(parts) + "\n" + _se_section(exported.config, sites) + _sections(behind)

@@ -13,7 +13,7 @@ from senas.model.classifier import SIDES, Run, check, run, with_outputs
 from senas.model.former import is_built_in
 from senas.model.libraries import AUXILIARY, TORCHVISION, timm_network, torchvision_network
 from senas.model.own import Own, own_network, own_of, takes_channels, takes_classes
-from senas.model.weights import Initial, fitted, read
+from senas.model.weights import Initial, fitted, put_weights, read
 
 NAMES = (*(f"resnet{depth}" for depth in CIFAR_DEPTHS), *TORCHVISION)
 
@@ -115,7 +115,7 @@ class Builder:
 
     def __call__(self) -> nn.Module:
         network, _ = self._fresh()
-        network.load_state_dict(self._state, strict=False)
+        put_weights(network, self._state, strict=False)
         return network
 
     def _fresh(self) -> tuple[nn.Module, str]:

@@ -60,7 +60,7 @@ def balance(ties: Ties, constant: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -
         for edge in edges:
             if not groups.unite(edge.reads, edge.gives):
                 return Scales([]), {
-                    site: "another gate that is folded leads from what it reads to what it gives as well"
+                    site: "what it reads leads to what it gives by another gate or channel that is folded as well"
                 }
     uses = _Uses(ties)
     scales: dict[int, Scale] = {}

@@ -32,6 +32,7 @@ from senas.model.gates import gate_paths
 from senas.model.sites import Traced
 from senas.model.surgery import cuts, insert, rewired
 from senas.model.ties import Ties
+from senas.model.weights import put_weights
 
 
 class Folded(NamedTuple):
@@ -65,7 +66,7 @@ def fold(
     if like is not None:
         folded.to(device=like.device, dtype=like.dtype)
     new_paths = gate_paths(backbone, smaller, traced)
-    folded.load_state_dict(_renamed(state, paths, new_paths))
+    put_weights(folded, _renamed(state, paths, new_paths))
     return Folded(folded.train(net.training), smaller, stayed)
 
 

@@ -121,6 +121,8 @@ class Ties(fx.Interpreter):
 
     def _call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[[], Any]) -> Any:
         values = list(tensors((args, kwargs)))
+        if target is getattr and isinstance(args[0], tuple) and not hasattr(args[0], str(args[1])):
+            return self._unknown(f".{args[1]}", args, kwargs)  # of torch.return_types, which a graph has as tuples
         if not values or target in TELLING:
             return run()
         first = values[0]
@@ -222,6 +224,10 @@ class Ties(fx.Interpreter):
         def made(meta: Any) -> Any:
             if hasattr(meta, "shape"):
                 return self._frozen(meta.shape, name)
+            if isinstance(meta, dict):
+                return {key: made(each) for key, each in meta.items()}
+            if isinstance(meta, tuple) and hasattr(meta, "_fields"):  # a NamedTuple
+                return type(meta)(*map(made, meta))
             return type(meta)(map(made, meta)) if isinstance(meta, list | tuple) else meta
 
         return made(self.node.meta.get("tensor_meta"))

@@ -1,9 +1,10 @@
-"""Initial weights: read from a file that runs no code, and fitted to a backbone."""
+"""Weights: initial ones, read from a file that runs no code, and fitted to a backbone; any, put into a network."""
 
 import hashlib
 import io
 import pickle
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,3 +168,13 @@ def _check(name: str, given: Tensor, held: Tensor, does_not_fit: str) -> None:
 
 def _sizes(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "one number"
+
+
+def put_weights(net: nn.Module, state: Mapping[str, Tensor], *, strict: bool = True) -> None:
+    """`load_state_dict`, with weights that are of this very class, so of the versions of its modules.
+
+    A mapping of names to tensors alone tells no versions: modules take it then for one of long ago, which some refuse.
+    """
+    versioned = OrderedDict(state)
+    versioned._metadata = net.state_dict()._metadata  # type: ignore[attr-defined]
+    net.load_state_dict(versioned, strict=strict)

@@ -81,11 +81,11 @@ def _sentence(removal: Removal, explained: Explained) -> str:
     elif stays(removal):
         verdict = "what it does image by image is used"
     else:
-        verdict = f"undecided with {explained.images:,} images"
+        verdict = f"undecided with {explained.images:,} image{'s' * (explained.images != 1)}"
     if bypassed.high > NEGLIGIBLE or math.isnan(bypassed.mean):
         return f"{costs}: {verdict}"
     than = (
-        "is lower" if bypassed.high < 0 else "hardly changes" if bypassed.low > -NEGLIGIBLE else "is lower or the same"
+        "hardly changes" if bypassed.low > -NEGLIGIBLE else "is lower" if bypassed.high < 0 else "is lower or the same"
     )
     return f"{costs}: {verdict}; without it the loss {than}, {between(bypassed)}{_scoring(removal, explained)}"
 

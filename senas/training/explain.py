@@ -25,7 +25,8 @@ from senas.training.task import wide
 Told = Callable[[int, int], None]
 """Told of how many images went through the network, and how many there are to go; each counts once a pass."""
 IMAGES = 10_000
-"""Gates are averaged over so many training images at most: a mean gate is then known to 0.005 or better."""
+"""Gates are averaged over so many training images at most, and over more than half as many where there are more: a mean
+gate is then known to 0.007 or better."""
 Factors = Mapping[str, Tensor | None]
 TOGETHER = "all at once"
 
@@ -38,8 +39,8 @@ def explained(own: Standalone, net: nn.Module, config: SEConfig, *, told: Told =
              whatever it was trained in.
     config:  its blocks, one at least.
 
-    Constants are means over the training images, or IMAGES of them, not augmented; where such are not to be had, over
-    the validation images themselves. After that pass there are, for each batch of the validation images, one of the
+    Constants are means over the training images, IMAGES at most, not augmented; where such are not to be had, over the
+    validation images themselves. After that pass there are, for each batch of the validation images, one of the
     network as it is, two a site, and two without all blocks. Raises ConfigError for a device that is not there.
     """
     data, sites = own.data, own.traced.sites
@@ -47,7 +48,7 @@ def explained(own: Standalone, net: nn.Module, config: SEConfig, *, told: Told =
     net.to(where).eval()
     counts, unchanged = data.counts, data.plain_training_images(IMAGES)
     passes = 1 + 2 * len(blocks) + 2 * (len(blocks) > 1)
-    total = (counts.val if unchanged is None else min(IMAGES, counts.train)) + counts.val * passes
+    total = (counts.val if unchanged is None else -(-counts.train // -(-counts.train // IMAGES))) + counts.val * passes
     done = 0
 
     def moved(batches: Iterable[Any], each: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -134,7 +135,7 @@ def _without(constants: Mapping[str, Tensor]) -> dict[tuple[str, str], Factors]:
     return tried
 
 
-class _Rise:
+class Rise:
     """Sums over images of how much more loss each has, and of its square; and of correct answers."""
 
     def __init__(self) -> None:
@@ -143,7 +144,7 @@ class _Rise:
 
     def add(self, logits: Tensor, labels: Tensor, before: Tensor) -> None:
         """Of a batch whose losses were `before`, (B,)."""
-        differences = _losses(logits, labels) - before
+        differences = losses_of(logits, labels) - before
         self.correct += int((logits.argmax(1) == labels).sum())
         self.total += float(differences.sum())
         self.squares += float((differences * differences).sum())
@@ -164,19 +165,19 @@ def _measured(
     batches: Iterable[tuple[Tensor, Tensor]],
     gathered: Mapping[str, Gathered],
     tried: Mapping[tuple[str, str], Factors],
-) -> tuple[float, int, int, Mapping[tuple[str, str], _Rise]]:
+) -> tuple[float, int, int, Mapping[tuple[str, str], Rise]]:
     """The sum of losses, how many answers are correct, of how many images, and the rise of the loss with each change.
 
     Whatever is compared is computed on the same batch, which a loader may never give again.
     """
     loss, correct, images = 0.0, 0, 0
-    rises = {what: _Rise() for what in tried}
+    rises = {what: Rise() for what in tried}
     for x, labels in batches:
         with watched(net, paths) as seen:
             logits = net(x)
         for site, each in seen.items():
             gathered[site].add(each, labels)
-        losses = _losses(logits, labels)
+        losses = losses_of(logits, labels)
         loss, correct = loss + float(losses.sum()), correct + int((logits.argmax(1) == labels).sum())
         images += len(labels)
         for what, factors in tried.items():
@@ -185,12 +186,12 @@ def _measured(
     return loss, correct, images, rises
 
 
-def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+def losses_of(logits: Tensor, labels: Tensor) -> Tensor:
     """Of each image (B,), on the CPU in double precision."""
     return F.cross_entropy(wide(logits), labels, reduction="none").cpu().double()
 
 
-def _removal(site: str, rises: Mapping[tuple[str, str], _Rise], params: int, macs: int) -> Removal:
+def _removal(site: str, rises: Mapping[tuple[str, str], Rise], params: int, macs: int) -> Removal:
     constant, bypassed = rises[site, "constant"], rises[site, "bypassed"]
     return Removal(
         site=site,

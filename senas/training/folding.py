@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from senas.core.certainty import Estimate
 from senas.core.config import SEConfig
 from senas.errors import SurgeryError
 from senas.model.fold import fold, stays
 from senas.model.gates import gate_paths, instead
 from senas.model.sites import Traced
 from senas.training.data import Images
-from senas.training.explain import IMAGES, Told, mean_gates, prepared
+from senas.training.explain import IMAGES, Rise, Told, losses_of, mean_gates, prepared
 from senas.training.tally import Tally
 from senas.training.task import wide
 
@@ -43,6 +44,7 @@ class Folding:
                     they were folded.
     stayed:         by site, why it stayed, in words.
     before, after:  scores of the network that was handed over, and of the one that is left.
+    rise:           of the validation loss, paired over the images.
     difference:     largest, of a logit, between the network that is left and the one with these gates constant.
     images, part:   how many images, of which part of the data, the factors are means over.
     """
@@ -54,6 +56,7 @@ class Folding:
     stayed: Mapping[str, str]
     before: Scored
     after: Scored
+    rise: Estimate
     difference: float
     images: int
     part: str
@@ -119,6 +122,7 @@ def folded(
         stayed={site: stayed[site] for site in paths if site in stayed},
         before=before,
         after=_scored(left.net, _Batches(data, data.val_dataloader())),
+        rise=_rise(net, left.net, _Batches(data, data.val_dataloader())),
         difference=difference,
         images=images.count,
         part="validation" if plain is None else "training",
@@ -153,6 +157,14 @@ def _scored(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Scored:
         tally.validated(wide(net(images)), labels)
     tally.validation_ended(math.nan)
     return Scored(tally.scores["val_loss"], tally.scores["val_accuracy"])
+
+
+@torch.no_grad()
+def _rise(net: nn.Module, left: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Estimate:
+    rise = Rise()
+    for images, labels in batches:
+        rise.add(left(images), labels, losses_of(net(images), labels))
+    return rise.estimate
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ from senas.core.space import SearchSpace
 from senas.core.trial import Job, Status, Trial
 from senas.model.carried import cargo_of_space
 from senas.model.supernet import Supernet
+from senas.model.weights import put_weights
 from senas.training.augment import Augmentation
 from senas.training.batches import Shuffled
 from senas.training.data import ImageData
@@ -208,7 +209,7 @@ class Screener:
         if shapes[0] != shapes[1]:  # of another version of the backbone's library
             return False
         net.to(next(tensor.dtype for tensor in kept.values() if tensor.is_floating_point()))
-        net.load_state_dict(kept)
+        put_weights(net, kept)
         self.say(f"supernet: shared weights of an earlier run, {self.sharing.file}")
         return True
 

@@ -91,21 +91,23 @@ def test_folded_gates_leave_a_smaller_network_and_files_that_tell_it(senas, copi
     assert (said.code, said.err) == (0, "")
     assert "3 of 3 SE blocks are folded: validation loss " in said.out
     assert "SE parameters 791 -> 0, " in said.out
-    about = read(folder / "exported" / "pilot")
+    assert "the loss rises by +" in said.out or "the loss rises by -" in said.out
+    assert "paired over 539 images" in said.out
+    about = read(folder / "exported" / "pilot-folded")
     assert (str(about.config), about.scores["se_params"], about.is_folded) == ("none", 0, True)
     told = about.provenance["folded"]
     assert told["factors"] == "means of the gates over 901 training images"
     assert (told["before"]["se_params"], told["after"]["se_params"]) == (791, 0)
     assert about.scores["val_loss"] == told["after"]["val_loss"] != told["before"]["val_loss"]
-    net = package.load(folder / "exported" / "pilot")
+    net = package.load(folder / "exported" / "pilot-folded")
     assert sum(tensor.numel() for tensor in net.parameters()) == about.scores["params"] == 75_002
-    assert "| SE parameters | 791 | 0 |" in (folder / "exported" / "pilot" / "README.md").read_text()
+    assert "| SE parameters | 791 | 0 |" in (folder / "exported" / "pilot-folded" / "README.md").read_text()
 
 
 def test_what_would_raise_the_loss_stays_and_the_reason_is_said(senas, copied, folder):
     said = senas("export", "study.name=pilot", "pick=trial:1", "fold=0")
     assert said.code == 0
-    about = read(folder / "exported" / "pilot")
+    about = read(folder / "exported" / "pilot-folded")
     told = about.provenance["folded"]
     assert told["after"]["val_loss"] <= told["before"]["val_loss"] + 1e-6
     assert sorted({**told["sites"], **told["stayed"]}) == ["layer1.0", "layer2.0", "layer3.0"]
@@ -117,16 +119,17 @@ def test_a_configuration_without_blocks_has_nothing_to_fold(senas, copied, folde
     said = senas("export", "study.name=pilot", "pick=trial:0", "fold=1")
     assert said.code == 0
     assert "there is no SE block to fold" in said.out
-    assert not read(folder / "exported" / "pilot").is_folded
+    assert not read(folder / "exported" / "pilot-folded").is_folded
 
 
 @pytest.mark.slow
 def test_a_folded_export_is_trained_as_what_is_left_and_that_is_said(senas, copied, folder):
     senas("export", "study.name=pilot", "pick=trial:1", "fold=10")
-    said = senas("train", "se=exported/pilot", "trainer.epochs=1", "seeds=1", "tracking=none", "progress=false")
+    said = senas("train", "se=exported/pilot-folded", "trainer.epochs=1", "seeds=1", "tracking=none", "progress=false")
     assert said.code == 0
     assert (
-        "exported/pilot is folded: what is trained, from scratch, is the configuration that is left of it" in said.out
+        "exported/pilot-folded is folded: what is trained, from scratch, is the configuration that is left of it"
+        in said.out
     )
 
 

@@ -30,8 +30,9 @@ def composed(words):
             "space.constraints.params=12e6",
             "study.confirm=0",
         ],
+        ["data=custom", "data.target=mine:Images", "+data.args.f=inf", "+data.args.g=-inf", "+data.args.empty={}"],
     ],
-    ids=["keys", "groups", "objective", "backbone", "experiment", "quotes"],
+    ids=["keys", "groups", "objective", "backbone", "experiment", "quotes", "endless"],
 )
 def test_its_words_compose_to_what_the_study_ran_with(words):
     study = composed(words)

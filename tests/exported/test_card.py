@@ -254,6 +254,9 @@ def test_what_trainings_say_is_of_the_configuration_before_it_was_folded(known, 
     assert "before gates of it were folded" not in write_card(told)
     folded = replace(told, provenance={**told.provenance, "folded": FOLDED})
     assert "is of the configuration as it was trained, before gates of it were folded" in write_card(folded)
+    like_none = {**told.provenance["certainty"], "minus_none": {"mean": 0.0, "low": -0.1, "high": 0.1}}
+    doubted = replace(folded, provenance={**folded.provenance, "certainty": like_none})
+    assert "**As it was trained, before gates of it were folded, it could not be told apart" in write_card(doubted)
 
 
 def test_a_leader_is_said_to_be_undecided_where_the_card_begins(known, write_card):

@@ -1,6 +1,7 @@
 """Folding constant gates: the network without them computes what it did with them, and has no trace of them."""
 
 import copy
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -317,6 +318,45 @@ def test_between_relus_the_stream_takes_the_factors(placement):
     assert stayed_at(Around(nn.Identity(), nn.ReLU()), placement) == ""
 
 
+class Pair(NamedTuple):
+    one: torch.Tensor
+    other: torch.Tensor
+
+
+class Several(nn.Module):
+    """A leaf that gives two values, as `kind` holds them."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x):
+        return {"dict": lambda: {"one": x, "other": x * x}, "pair": lambda: Pair(x, x * x)}[self.kind]()
+
+
+@pytest.mark.parametrize(
+    ("leaf", "values"),
+    [
+        (nn.Identity(), lambda seen: seen.flatten(2).max(-1).values),
+        (nn.Identity(), lambda seen: seen.flatten(2).topk(2).values.sum(-1)),
+        (Several("dict"), lambda seen: (seen["one"] - seen["other"]).mean((2, 3))),
+        (Several("pair"), lambda seen: (seen.one - seen.other).mean((2, 3))),
+    ],
+)
+def test_a_gate_folds_beside_what_gives_several_values(leaf, values):
+    class Tail(Around):
+        def forward(self, x):
+            x = self.first(x)
+            return self.last(values(self.leaf(x + self.second(x)))[:, :, None, None]).mean((2, 3))
+
+    net = Tail(nn.Identity(), nn.Identity())
+    net.leaf = leaf
+    backbone = net.double().eval()
+    traced = trace(copy.deepcopy(net).float(), (3, 6, 6), leaves=["leaf"])
+    config = SEConfig({"network": SEBlock(hidden=2, placement=P.POST)})  # only the layers before it can take factors
+    assert_folds(backbone, config, traced, drawn(traced, config))
+
+
 def test_a_layer_that_is_called_twice_takes_none():
     class Twice(Around):
         def forward(self, x):
@@ -393,7 +433,7 @@ def test_two_gates_from_one_value_to_one_sum_stay(both):
     net, factors = insert(backbone, config, traced), drawn(traced, config)
     stayed = stays(backbone, net, config, traced, factors)
     assert_folds(backbone, config, traced, factors, stayed)
-    assert "another gate that is folded leads from what it reads to what it gives" in stayed["network-2"]
+    assert "what it reads leads to what it gives by another gate or channel" in stayed["network-2"]
     assert "what it reads also goes around it to what it gives" in stayed["network"]
 
 

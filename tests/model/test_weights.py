@@ -13,6 +13,7 @@ from senas.core.backbone import Backbone
 from senas.errors import ConfigError
 from senas.model import fetched
 from senas.model.backbones import Builder, named
+from senas.model.weights import put_weights
 
 
 class Hostile:
@@ -207,3 +208,22 @@ def test_auxiliary_heads_of_a_file_are_left_out_and_spoken_of(tmp_path):
     backbone = Backbone(name="googlenet", library="torchvision", weights=str(tmp_path / "google.pt"))
     made = Builder(backbone, classes=1000, channels=3, size=(64, 64))
     assert made.remarks[-1] == "auxiliary heads of the weights: left out"
+
+
+class Versioned(nn.Linear):
+    """Takes weights of its own version only, as some networks of torchvision do."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
+        if local_metadata.get("version") != 2:
+            raise ValueError("version should be 2")
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+
+def test_tensors_by_name_are_put_into_modules_that_ask_for_a_version():
+    net, other = nn.Sequential(Versioned(2, 2)), nn.Sequential(Versioned(2, 2))
+    put_weights(net, dict(other.state_dict()))
+    assert torch.equal(net[0].weight, other[0].weight)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        put_weights(net, {})
