@@ -99,7 +99,8 @@ def _description(setup: Setup, trials: list[Trial], findings: Findings) -> str:
     undecided = pick.why.replace("undecided", "**Undecided**", 1)
     verdict = f"{findings.kind.capitalize()}: {named} ({pick.why})." if pick.decided else f"{undecided}: {named}."
     commands = "\n\n" + "\n".join(f"    {each}" for each in findings.ways_out) if findings.ways_out else ""
-    beside = "\n".join(f"- {line}" for line in findings.comparisons)
+    lines = [*([findings.unlearned] if findings.unlearned else []), *findings.comparisons]
+    beside = "\n".join(f"- {line}" for line in lines)
     return f"""\
 {verdict}{commands}
 

@@ -24,7 +24,7 @@ from senas.core.effects import CONFIGURATION, SEED
 from senas.core.latency import SPREAD
 from senas.core.objective import FRONT, Scores, own_scores
 from senas.core.trial import CONFIRM, Status, Trial
-from senas.core.verdict import Verdict
+from senas.core.verdict import RECOMMENDED, Verdict
 from senas.core.worth import worths
 from senas.report import section_course
 from senas.report.findings import WORDS, Findings
@@ -80,7 +80,7 @@ def study_report(
         ),
         course=Course(
             single=standing.hypervolumes(),
-            expected=verdict.hypervolumes(),
+            expected=verdict.hypervolumes() if _pooled(verdict, found) else {},
             seconds=_spent(trials),
             reference=standing.reference,
         ),
@@ -118,7 +118,8 @@ def _asked(setup: Setup, trials: Sequence[Trial]) -> dict[str, str]:
         f"{channels} x {height} x {width}, {len(data.classes)} classes",
         "Choices": f"{configurations(setup.space)}: a choice a {space.per}, {'no SE or ' * space.optional}r of {ratios}"
         f" at {', '.join(space.placement)}{squeezed}",
-        "Minimised" if setup.objective.sign > 0 else "Maximised": setup.objective.words,
+        f"{'Minimised' if setup.objective.sign > 0 else 'Maximised'} by the trials": setup.objective.words
+        + f"; recommended is by the margin of {config.study.margin:g}" * (config.objective.pick == RECOMMENDED),
         "Trials": f"{counted} by {samplers(trials, config.sampler)}{beside(trials)}",
         "Trainings": f"{len(trained)} of {len({t.config for t in trained})} configurations, "
         f"{config.trainer.epochs} epochs, with {len(seeds)} seed{'s' * (len(seeds) != 1)}",
@@ -148,6 +149,11 @@ def _unfinished(setup: Setup, trials: Sequence[Trial]) -> str:
     if done >= total or (setup.space.size is not None and len({t.config for t in trials}) >= setup.space.size):
         return ""
     return f"The search has {done} of its {total} trials so far: this is where it stands, not where it ends."
+
+
+def _pooled(verdict: Verdict, found: Findings) -> bool:
+    """Whether the losses of all configurations are known by all trainings: of many trainings the verdict reads some."""
+    return found.name == "val_loss" and {trial.config for trial in found.measured} <= verdict.first.keys()
 
 
 def _spent(trials: Sequence[Trial]) -> dict[int, float]:

@@ -38,6 +38,8 @@ size. Never where they lie, nor what to import."""
 LISTED = 6
 """Seeds in a row, at most, that are told one by one."""
 
+LEARNED = 0.9
+"""Of the loss of guessing: what networks that learned something are below."""
 LATENCY = "median of the repeats, in milliseconds for the whole batch; measured before training"
 
 
@@ -77,6 +79,20 @@ def find(
         behind=_behind(setup, verdict, trials),
         failed=Counter(trial.config for trial in trials if trial.status is Status.FAILED and trial.repeats is None),
         ways_out=[] if pick.decided else ways_out(setup, verdict),
+        unlearned=_unlearned(setup, verdict),
+    )
+
+
+def _unlearned(setup: Setup, verdict: Verdict) -> str:
+    """That what is claimed is about networks which all but guess, where the validation loss says so."""
+    lowest, guessing = float(verdict.certainty.means.min()), verdict.standing.reference[0]
+    if verdict.metric != "val_loss" or lowest < LEARNED * guessing:
+        return ""
+    trainer = setup.config.trainer
+    return (
+        f"These networks have hardly learned: the lowest expected validation loss is {lowest:.3f}, and guessing has "
+        f"{guessing:.3f}. What is said of SE is about such networks; train longer first, under another study.name, as "
+        f"with trainer.epochs={5 * trainer.epochs}, or with a smaller trainer.batch_size than {trainer.batch_size}."
     )
 
 
@@ -145,6 +161,8 @@ def show_front(terminal: Terminal, setup: Setup, findings: Findings) -> None:
         terminal.say(f"leads: {name}")
     terminal.say("\n".join(f"  {line}" for line in findings.comparisons))
     terminal.say(f"  {findings.behind}", style="dim")
+    if findings.unlearned:
+        terminal.warn(findings.unlearned)
     if setup.timing and MEASURED in pick.trial.scores:
         terminal.say(
             f"  {MEASURED}: {setup.timing.words}; that of trial {pick.trial.number} is "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from senas.core.certainty import FEWEST, LEVEL, OWN, Certainty, Estimate
-from senas.core.config import SEConfig
+from senas.core.config import BASELINES, SEConfig
 from senas.core.effects import Effects, Observation, fit
 from senas.core.elsewhere import elsewhere
 from senas.core.objective import METRICS, MINUS, bare, judged, score
@@ -294,17 +294,21 @@ class Verdict:
         return Pick(
             self.first[config],
             f"fewest SE parameters within {margin:g} of the {self._best}, with a probability of "
-            f"{min(probability, 0.99):.2f}{self._unlike_none(config)}",
+            f"{min(probability, 0.99):.2f}{self._unlike_smaller(config)}",
             decided=True,
         )
 
-    def _unlike_none(self, config: SEConfig) -> str:
-        """How likely no SE is as near, where it was trained and is not what is recommended: why it is not."""
-        none = self.baselines.get("none")
-        if none is None or none == config or none not in self.first:
-            return ""
-        near = float(self.certainty.near_best(self.standing.margin)[self.certainty.configs.index(none)])
-        return f"; no SE is so near with {'less than 0.01' if near < 0.01 else f'{near:.2f}'}"
+    def _unlike_smaller(self, config: SEConfig) -> str:
+        """How likely baselines are as near that were trained and are smaller: why they are not what is recommended."""
+        certainty, near = self.certainty, self.certainty.near_best(self.standing.margin)
+        size = dict(zip(certainty.configs, certainty.sizes, strict=True))
+        chances = {
+            BASELINES[name]: float(near[certainty.configs.index(baseline)])
+            for name, baseline in self.baselines.items()
+            if baseline in self.first and size[baseline] < size[config]
+        }
+        spoken = [f"{w} is so near with {'less than 0.01' if p < 0.01 else f'{p:.2f}'}" for w, p in chances.items()]
+        return "".join(f"; {words}" for words in spoken)
 
     @cached_property
     def _pooled(self) -> Standing:

@@ -38,6 +38,7 @@ class Findings:
     behind:     how much stands behind the figures, a sentence or two.
     failed:     how many trainings of a configuration failed, where any did.
     ways_out:   commands of which each decides, or may decide, what is undecided.
+    unlearned:  that these networks have hardly learned anything, in a sentence, where it is so.
     """
 
     measured: Sequence[Trial]
@@ -54,6 +55,7 @@ class Findings:
     behind: str = ""
     failed: Mapping[SEConfig, int] = field(default_factory=dict)
     ways_out: Sequence[str] = ()
+    unlearned: str = ""
 
     @property
     def verdict(self) -> str:

@@ -25,6 +25,7 @@ def answer(study: StudyReport) -> str:
     """What it came to, drawn on the network, and the commands that go on from there."""
     found = study.findings
     verdict, why = _in_words(study)
+    why += [found.unlearned] if found.unlearned else []
     pick = Drawn(
         name=f"trial {found.pick.trial.number}",
         config=found.picked.config,

@@ -20,8 +20,7 @@ def how_it_went(study: StudyReport) -> str:
     went, (loss, params) = study.course, study.course.reference
     if len(went.single) < 2:
         return said("One trial was trained to its end: there is no course yet.")
-    # Of many trainings the verdict reads some, in which the course would be another one.
-    pooled = study.findings.name == "val_loss" and went.expected.keys() >= went.single.keys()
+    pooled = bool(went.expected)
     drawing = course(went.single, went.expected if pooled else None, went.seconds)
     reading = (
         "Blue: by what all trainings together tell of each configuration at the end; a step is a configuration that "
@@ -102,6 +101,6 @@ def _luck(study: StudyReport) -> str:
 
 def _audit(study: StudyReport) -> str:
     if study.audit is None:
-        return quiet("No noise audit was made: `senas audit` trains some configurations with several seeds each.")
+        return quiet("No noise audit was made: senas audit trains some configurations with several seeds each.")
     picture = png(study.audit.picture, "The audit's losses by configuration and seed")
     return f"<h3>The noise audit</h3>{listed(study.audit.lines)}<figure>{picture}</figure>"

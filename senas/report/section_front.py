@@ -5,7 +5,7 @@ from html import escape
 from senas.core.objective import METRICS, bare
 from senas.core.verdict import Point
 from senas.report.drawing import legend, strip, titled
-from senas.report.findings import WORDS, Findings, between, percent, ranged, signed_between, size
+from senas.report.findings import Findings, between, percent, ranged, signed_between, size
 from senas.report.markup import Markup, figure, folded, said, table
 from senas.report.network import Drawn, network
 from senas.report.scatter import Scatter, kind_of, number_of, roles, trained_baselines
@@ -125,8 +125,9 @@ def _random(found: Findings) -> str:
         return ""
     loss = found.shown(found.elsewhere.loss)
     return said(
-        f"{WORDS['random'].capitalize()}, about {found.elsewhere.se_params:,.0f} SE parameters, come to an expected "
-        f"{found.spoken} of {ranged(loss)}: what the choice of places adds is how far the pick is below that."
+        f"As many SE blocks at random places, about {found.elsewhere.se_params:,.0f} SE parameters, come to an "
+        f"expected {found.spoken} of {ranged(loss)}: where they are as large as the pick, how far it is below "
+        "that is what its places add."
     )
 
 

@@ -78,7 +78,8 @@ def _removals(seen: Explained) -> str:
     ]
     caption = (
         f"{INTERVAL}s over images, paired, for this one network: another seed's may differ. Constants are means over "
-        f"the {seen.means_over} images. Orange: higher without; blue: lower; grey: may be either."
+        f"the {seen.means_over} images. Orange: higher without; blue: lower; grey: may be either. What a block "
+        "is worth in training is another question (What SE is worth, above): this network has learned with all of them."
     )
     drawn = (  # each with an axis of its own: without blocks losses rise by far more
         figure("constant", _drawing(every, "constant", "its gate replaced by a constant"), "")

@@ -29,7 +29,7 @@ class Costs:
 class Course:
     """The hypervolume after each trial, by its number.
 
-    single:     as single trainings came to; `expected` as all trainings together tell it.
+    single:     as single trainings came to; `expected` as all trainings together tell it, where they tell of all.
     seconds:    of training until the end of each trial.
     reference:  the corner: validation loss, SE parameters.
     """

@@ -1,14 +1,17 @@
 """senas report: a study as one page, from its folder; and what a search leaves of it."""
 
+import math
 import re
 from html import unescape
 
 import pytest
 from mlflow import MlflowClient
 
-from senas.app import concluded
+from senas.app import concluded, show
 from senas.app.paths import MlflowStore
+from senas.app.wiring import set_up_again
 from senas.record.study_run import study_runs
+from senas.study.optuna import read_trials
 
 
 def test_a_search_that_ends_leaves_the_page_without_the_gates(pilot):
@@ -27,6 +30,17 @@ def test_the_report_tells_what_was_asked_and_how_to_ask_it_again(copied, senas):
     words = {"study.name=pilot-again", "trainer.epochs=1", "tracking=none", "study.trials=6", "study.confirm=0"}
     assert set(again.split()) >= {*words, "progress=false"}
     assert "torch 2." in page
+
+
+def test_of_networks_that_all_but_guess_it_is_said_that_they_do(pilot, monkeypatch):
+    setup = set_up_again(str(pilot), "pilot")
+    trials = read_trials("pilot", setup.storage, setup.space)
+    lowest = min(trial.scores["val_loss"] for trial in trials)
+    monkeypatch.setattr(show, "LEARNED", 1.2 * lowest / math.log(10))
+    assert show.find(setup, trials).unlearned == ""
+    monkeypatch.setattr(show, "LEARNED", 0.5 * lowest / math.log(10))
+    assert "and guessing has 2.303" in (said := show.find(setup, trials).unlearned)
+    assert "trainer.epochs=5" in said
 
 
 @pytest.mark.slow

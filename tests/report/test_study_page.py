@@ -235,6 +235,11 @@ def test_what_the_gates_do_is_shown_where_somebody_looked(study, gates):
     assert study.look not in page
 
 
+def test_that_networks_have_not_learned_stands_in_the_answer(study):
+    page = study_page(replace(study, findings=replace(study.findings, unlearned="These networks guess.")))
+    assert page.index("These networks guess.") < page.index("What to do now")
+
+
 def test_to_fold_is_offered_where_a_block_can_go(study, gates):
     (removal,) = gates.explained.removals
     idle = replace(removal, constant=Estimate(0.0, -0.0002, 0.0002))
@@ -279,7 +284,7 @@ def test_what_came_late_is_told_beside_what_the_search_added_and_not_the_whole_a
 
 
 def test_where_not_all_trainings_were_read_together_the_course_is_of_single_ones(study):
-    course = Course(single={0: 1.0, 3: 2.0, 5: 2.0}, expected={5: 9.0}, seconds={0: 1.0}, reference=(2.3, 592.0))
+    course = Course(single={0: 1.0, 3: 2.0, 5: 2.0}, expected={}, seconds={0: 1.0}, reference=(2.3, 592.0))
     page = study_page(replace(study, course=course))
     assert "By what single trainings came to." in page
     assert "added to trial 0, 0% came after trial 3" in page
