@@ -18,6 +18,7 @@ from senas.app.weights import trained
 from senas.app.wiring import set_up_again
 from senas.core.config import SEConfig
 from senas.core.trial import Job
+from senas.core.trust import packages
 from senas.errors import ConfigError
 from senas.exported.network import WEIGHTS_FILE, with_weights
 from senas.exported.package import Exported, read
@@ -111,7 +112,8 @@ def _fold(config: ExplainConfig, package: Exported, folder: Path) -> str:
     to = folder.with_name(f"{folder.resolve().name}-folded")
     words = [override("study.name", study), f"pick=trial:{trial}", FOLD, override("to", str(to))]
     words += [] if config.root == ROOT else [override("root", config.root)]
-    words += [shlex.quote(f"trust=[{','.join(config.trust)}]")] if config.trust else []
+    if trust := packages(config.trust):
+        words.append(shlex.quote(f"trust=[{','.join(trust)}]"))
     return f"senas export {' '.join(words)}"
 
 

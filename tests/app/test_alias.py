@@ -14,7 +14,7 @@ AUDIT = ("audit.configs=2", "audit.seeds=2", "trainer.epochs=1", "tracking=none"
 def registered(monkeypatch):
     """Whether a new version might be made, for each time that a pick was to be registered."""
     asked = []
-    monkeypatch.setattr(search, "_register", lambda *_, new: asked.append(new))
+    monkeypatch.setattr(search, "register", lambda *_, new: asked.append(new))
     return asked
 
 

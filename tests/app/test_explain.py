@@ -63,11 +63,11 @@ def test_an_export_is_explained_as_its_trial_is_and_keeps_it_until_it_is_exporte
 @pytest.mark.slow
 def test_an_export_is_folded_beside_itself_where_its_study_is(package, folder):
     def offered():
-        return of_export(called("explain", [f"se={package}", "root=runs/../runs"], {}), Terminal()).fold
+        words = [f"se={package}", "root=runs/../runs", "trust=mypkg"]
+        return of_export(called("explain", words, {}), Terminal()).fold
 
-    assert offered() == (
-        "senas export study.name=pilot pick=trial:1 fold=0.001 to=exported/pilot-folded root=runs/../runs"
-    )
+    what = "study.name=pilot pick=trial:1 fold=0.001 to=exported/pilot-folded"
+    assert offered() == f"senas export {what} root=runs/../runs 'trust=[mypkg]'"
     shutil.rmtree(folder / "runs")
     assert offered() == ""
 
