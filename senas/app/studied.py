@@ -150,7 +150,7 @@ class Study:
     def report(self, pick: str | None = None, **settings: Any) -> Path:
         """Writes report.html, the study on one page, with the gates of what is picked, and gives its path.
 
-        The settings are those of `senas report`: gates, study={"margin": ...}.
+        The settings are those of `senas report`: gates, latency_within, study={"margin": ...}.
         """
         from senas.app.report import main
 

@@ -88,10 +88,10 @@ def test_a_study_explains_its_pick_as_the_command_does(study, request, copied):
 
 @pytest.mark.slow
 def test_a_study_writes_its_report_as_the_command_does(study, request, copied):
-    path = study.report("trial:1", study={"margin": 9})
+    path = study.report("trial:1", study={"margin": 9}, latency_within=0)
     assert path == copied / "pilot" / "report.html"
     written = path.read_bytes()
-    words = ("study.name=pilot", "pick=trial:1", "study.margin=9", f"root={copied}")
+    words = ("study.name=pilot", "pick=trial:1", "study.margin=9", "latency_within=0", f"root={copied}")
     assert request.getfixturevalue("senas")("report", *words).code == 0
     assert path.read_bytes() == written
 
