@@ -283,6 +283,15 @@ def test_what_came_late_is_told_beside_what_the_search_added_and_not_the_whole_a
     assert words in study_page(replace(study, course=course))
 
 
+def test_trainings_that_confirm_leave_the_course_to_all_trainings_together(study):
+    course = Course(
+        single={0: 1.0, 3: 2.0, 5: 4.0}, expected={0: 1.0, 3: 2.0}, seconds={0: 1.0}, reference=(2.3, 592.0)
+    )
+    page = study_page(replace(study, course=course))  # trial 5 trained again what trial 3 has
+    assert "Blue: by what all trainings together tell" in page
+    assert "0% came after trial 3" in page
+
+
 def test_where_not_all_trainings_were_read_together_the_course_is_of_single_ones(study):
     course = Course(single={0: 1.0, 3: 2.0, 5: 2.0}, expected={}, seconds={0: 1.0}, reference=(2.3, 592.0))
     page = study_page(replace(study, course=course))
