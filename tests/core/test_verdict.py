@@ -352,6 +352,13 @@ def test_how_near_no_se_is_tells_why_it_is_not_recommended():
     assert "; no SE is so near with 0.50" in claimed(half).pick("recommended").why
 
 
+def test_how_near_each_smaller_baseline_is_is_told():
+    found = claimed([(0.5, 0.405, 0.4), (0.5, 0.5, 0.4), (0.5, 0.5, 0.4), (0.5, 0.5, 0.4)] * 5)
+    found.__dict__["baselines"] = {"none": NONE, "all16": found.certainty.configs[1]}
+    why = found.pick("recommended").why
+    assert why.endswith("; no SE is so near with less than 0.01; SE everywhere at r = 16 is so near with 0.25")
+
+
 def test_what_is_rounded_up_is_enough_and_hardly_more():
     for value in np.random.default_rng(0).uniform(-6, 1, 500):
         value = 10.0**value
